@@ -1,0 +1,66 @@
+"""chatsvc: keeps chat sessions for AI and chat products."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import config
+from chatsvc import api, commands
+from chatsvc.api.common import keys, limits
+from chatsvc.core import database, models
+from chatsvc.extensions import db, jwt, migrate
+
+__version__ = "0.1.0"
+
+
+def create_app(settings: config.Settings | None = None) -> Flask:
+    """The application with these settings, or with those of the environment."""
+    settings = settings or config.load()
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = Flask(__name__, static_folder=None, instance_path=settings.instance_path)
+    app.url_map.strict_slashes = app.url_map.merge_slashes = False
+    app.extensions["chatsvc.settings"] = settings
+    app.extensions["chatsvc.tokens"] = {}
+    app.extensions["chatsvc.limits"] = limits.Counter(settings)
+    app.config.from_mapping(_flask_settings(settings))
+    if settings.proxy_hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxy_hops, x_proto=settings.proxy_hops)  # type: ignore[method-assign]
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(config.ROOT / "migrations"))
+    _install_tokens(app, settings)
+    with app.app_context():
+        database.prepare(db.engine)
+    api.mount(app)
+    commands.install(app)
+    return app
+
+
+def _flask_settings(settings: config.Settings) -> dict[str, Any]:
+    return {
+        "MAX_CONTENT_LENGTH": 1024 * 1024,
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": database.engine_options(settings),
+        "JWT_SECRET_KEY": settings.jwt_secret_key,
+        "JWT_ALGORITHM": "HS256",
+        "JWT_ENCODE_ISSUER": settings.jwt_issuer or None,
+        "JWT_DECODE_ISSUER": settings.jwt_issuer or None,
+        "JWT_ENCODE_AUDIENCE": settings.jwt_audience or None,
+        "JWT_DECODE_AUDIENCE": settings.jwt_audience or None,
+        # Clocks of two machines differ a little; whether a token has expired is checked without this leeway.
+        "JWT_DECODE_LEEWAY": timedelta(seconds=30),
+    }
+
+
+def _install_tokens(app: Flask, settings: config.Settings) -> None:
+    keyring = keys.Keys(secret=settings.jwt_secret_key, public_key=settings.jwt_public_key, jwks_url=settings.jwt_jwks_url)
+    app.config["JWT_DECODE_ALGORITHMS"] = keyring.algorithms
+    jwt.init_app(app)
+    jwt.decode_key_loader(lambda header, _claims: keyring.choose(header))
+
+
+__all__ = ["create_app", "models"]

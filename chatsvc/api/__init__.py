@@ -1,0 +1,27 @@
+"""The doors: one folder per contract, mounted here."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from chatsvc.api import health
+from chatsvc.api.app import auths
+from chatsvc.api.common import errors, headers
+from chatsvc.api.common.wire import detail_error, envelope_error
+from chatsvc.api.v1 import messages, sessions, stats
+
+DOORS = (health.door, auths.door, stats.door, sessions.door, messages.door)
+
+
+def mount(app: Flask) -> None:
+    headers.install(app)
+    errors.install(app, shape_of)
+    for door in DOORS:
+        app.register_blueprint(door)
+
+
+def shape_of(path: str) -> errors.Shape:
+    """Which face's error shape answers under this path, whether or not there is anything."""
+    if path.startswith("/api/") and not path.startswith("/api/v1/"):
+        return envelope_error
+    return detail_error

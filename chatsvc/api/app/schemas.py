@@ -1,0 +1,58 @@
+"""The names and forms of signing in."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validates
+
+from chatsvc.api.common.fields import OneOf, QueryWhole, Text, cursor
+from chatsvc.core.users import MAX_PASSWORD, MIN_PASSWORD
+
+
+class Login(Schema):
+    username = Text(max=255, required=True)
+    password = Text(max=MAX_PASSWORD, required=True)
+    # What OAuth2 clients send along with a password; it changes nothing.
+    grant_type = OneOf(("password", ""))
+    scope = Text(max=1000, blank=True)
+    client_id = Text(max=255, blank=True)
+    client_secret = Text(max=255, blank=True)
+
+
+class Register(Schema):
+    username = Text(max=64, required=True)
+    password = Text(min=MIN_PASSWORD, max=MAX_PASSWORD, required=True)
+
+    @validates("username")
+    def plain(self, value: str, **_: Any) -> None:
+        if value != value.strip() or any(unicodedata.category(char)[0] in "CZ" and char != " " for char in value):
+            raise ValidationError("must not begin or end with a space, or hold invisible characters")
+
+
+class Refresh(Schema):
+    refresh_token = Text(max=8192)
+
+
+class UserList(Schema):
+    limit = QueryWhole(low=1, high=100, load_default=50)
+    cursor = cursor()
+
+
+class TokensOut(Schema):
+    access_token = fields.String()
+    refresh_token = fields.String()
+    token_type = fields.String()
+    expires_in = fields.Integer()
+
+
+class MeOut(Schema):
+    id = fields.String()
+    username = fields.String()
+    role = fields.String()
+
+
+class UserOut(MeOut):
+    created_at = fields.DateTime()
+    is_disabled = fields.Boolean()

@@ -1,0 +1,143 @@
+"""Who is calling: one way in for bearer tokens and cookies, whoever issued the token."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import jwt
+from flask import current_app, request
+from flask_jwt_extended import decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+
+from chatsvc.core import tokens
+from chatsvc.core.errors import Forbidden, Unauthenticated
+
+ACCESS_COOKIE: Final = "chatsvc_access"
+REFRESH_COOKIE: Final = "chatsvc_refresh"
+CSRF_COOKIE: Final = "chatsvc_csrf"
+CSRF_HEADER: Final = "X-CSRF-Token"
+SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+MAX_TOKEN: Final = 8192
+LAST_MOMENT: Final = 253_402_300_799  # the end of the year 9999
+CLOCK_SKEW: Final = 30
+CACHE_SECONDS: Final = 60
+CACHE_SIZE: Final = 10_000
+NOT_A_TOKEN = (jwt.PyJWTError, JWTExtendedException, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
+class Token(NamedTuple):
+    """A token whose signature and times were checked."""
+
+    user_id: str
+    kind: str
+    role: str
+    expires_at: float
+    csrf: str | None
+    token_id: str
+    sign_in: str | None
+    sign_in_id: str | None
+
+    @property
+    def ids(self) -> list[str]:
+        return [self.token_id, self.sign_in_id] if self.sign_in_id else [self.token_id]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody the service knows."""
+
+    user_id: str
+    username: str
+    role: str
+    token: Token
+
+    @property
+    def admin(self) -> bool:
+        return self.role == "ADMIN"
+
+
+def identify(kind: str = "access", cookie: str = ACCESS_COOKIE) -> Caller:
+    """Who sent this request; Unauthenticated, always alike, when that is nobody."""
+    token, by_cookie = presented(kind, cookie)
+    standing = tokens.standing(token.user_id, token.ids)
+    if standing.revoked or standing.disabled_at:
+        raise Unauthenticated()
+    if by_cookie:
+        check_csrf(token)
+    # A local account's own role counts, whatever its token says.
+    return Caller(token.user_id, standing.username or token.user_id, standing.role or token.role, token)
+
+
+def presented(kind: str, cookie: str) -> tuple[Token, bool]:
+    """The checked token of this request, and whether it came as a cookie; an Authorization header rules a cookie out."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        text, by_cookie = request.cookies.get(cookie, ""), True
+    else:
+        scheme, _, text = header.partition(" ")
+        by_cookie = False
+        if scheme.lower() != "bearer":
+            raise Unauthenticated()
+    token = checked(text.strip())
+    if token.kind != kind:
+        raise Unauthenticated()
+    return token, by_cookie
+
+
+def check_csrf(token: Token) -> None:
+    """A cookie is sent by the browser whoever made the request; only the page itself can read the value asked for here."""
+    if request.method not in SAFE_METHODS:
+        given = request.headers.get(CSRF_HEADER, "")
+        if not token.csrf or not hmac.compare_digest(given.encode(), token.csrf.encode()):
+            raise Forbidden(f"Send the value of the cookie {CSRF_COOKIE} in the header {CSRF_HEADER}")
+
+
+def checked(text: str) -> Token:
+    """The token behind this text, remembered for a while; whether it was revoked since is asked each time elsewhere."""
+    if not text or len(text) > MAX_TOKEN:
+        raise Unauthenticated()
+    cache: dict[str, tuple[Token, float]] = current_app.extensions["chatsvc.tokens"]
+    now = time.time()
+    hit = cache.get(text)
+    if hit is not None and now < hit[1]:
+        return hit[0]
+    try:
+        token = _understood(text, decode_token(text))
+    except NOT_A_TOKEN:
+        raise Unauthenticated() from None
+    if token.expires_at <= now:
+        raise Unauthenticated()
+    if len(cache) >= CACHE_SIZE:
+        cache.clear()
+    cache[text] = (token, min(token.expires_at, now + CACHE_SECONDS))
+    return token
+
+
+def _understood(text: str, claims: dict[str, Any]) -> Token:
+    user_id, expires_at, sign_in, csrf = claims.get("sub"), claims.get("exp"), claims.get("sid"), claims.get("csrf")
+    if not isinstance(user_id, str) or not 1 <= len(user_id) <= 255 or "\0" in user_id:
+        raise ValueError("sub")
+    user_id.encode()  # a lone surrogate raises here rather than in a driver
+    if isinstance(expires_at, bool) or not isinstance(expires_at, int | float) or not 0 < expires_at < LAST_MOMENT:
+        raise ValueError("exp")
+    kind = claims.get("type")
+    return Token(
+        user_id=user_id,
+        kind="refresh" if kind == "refresh" else "access",
+        role="ADMIN" if claims.get("role") == "ADMIN" else "USER",
+        expires_at=float(expires_at),
+        csrf=csrf if isinstance(csrf, str) else None,
+        # What is signed, and not the whole text: the signature's last character has spellings that mean the same.
+        token_id="token:" + _digest(text.rpartition(".")[0]),
+        sign_in=sign_in if isinstance(sign_in, str) else None,
+        sign_in_id="sign-in:" + _digest(f"{user_id}\0{sign_in}") if isinstance(sign_in, str) else None,
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

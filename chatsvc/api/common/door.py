@@ -1,0 +1,103 @@
+"""One declaration per route: who may call it, with what, and what it answers. Whatever is not declared is not let in."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Flask, Response
+from flask.sansio.app import App
+from marshmallow import Schema
+
+from chatsvc.api.common import address, ids, limits, reading, wire
+from chatsvc.api.common.caller import Caller, identify
+from chatsvc.api.common.once import once
+from chatsvc.core.errors import Forbidden, Unauthenticated
+
+View = Callable[..., Any]
+
+
+class Allow(enum.Enum):
+    """Who may call a route."""
+
+    ANYONE = "anyone"
+    USER = "any user"
+    ADMIN = "an admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a route promises; the documents and the tests are made from these."""
+
+    allow: Allow
+    summary: str
+    query: type[Schema] | None = None
+    body: type[Schema] | None = None
+    form: bool = False
+    status: int = 200
+    answer: type[Schema] | None = None
+    creates: bool = False
+    limited: bool = True
+
+
+class NoInput(Schema):
+    """For routes without parameters: anything given is refused."""
+
+
+class Door(Blueprint):
+    """A blueprint whose routes say who may call them."""
+
+    def route_for(self, method: str, rule: str, route: Route) -> Callable[[View], View]:
+        """Declares a view. It gets the caller (unless anyone may call), the path's ids and the checked input as keywords; it returns the answer's body."""
+        query = (route.query or NoInput)()
+        body = route.body() if route.body else None
+
+        def declare(view: View) -> View:
+            def answer(**path: str) -> Response:
+                known = _let_in(route)
+                given = reading.query(query)
+                if body is not None:
+                    given |= reading.body_or_form(body) if route.form else reading.body(body)
+                given |= ids.read(path)
+                if not route.creates or not known:
+                    result = view(*known, **given)
+                    return result if isinstance(result, Response) else _answered(result, route.status)
+                return once(known[0].user_id, lambda: (wire.encoded(view(*known, **given)), route.status))
+
+            self.record_once(lambda state: _remember(state.app, f"{self.name}.{view.__name__}", route))
+            self.add_url_rule(rule, view.__name__, answer, methods=[method])
+            return view
+
+        return declare
+
+
+def _let_in(route: Route) -> tuple[Caller, ...]:
+    """The caller, counted and allowed; nobody is told more than they may know."""
+    if route.allow is Allow.ANYONE:
+        if route.limited:
+            limits.spend("default", f"address:{address.client()}")
+        return ()
+    try:
+        caller = identify()
+    except Unauthenticated:
+        limits.spend("default", f"address:{address.client()}")
+        raise
+    limits.spend("default", f"user:{caller.user_id}")
+    if route.allow is Allow.ADMIN and not caller.admin:
+        raise Forbidden("Only an admin may do this")
+    return (caller,)
+
+
+def _answered(result: Any, status: int) -> Response:
+    return Response(status=204) if status == 204 else wire.answer(wire.encoded(result), status)
+
+
+def _remember(app: App, endpoint: str, route: Route) -> None:
+    app.extensions.setdefault("chatsvc.routes", {})[endpoint] = route
+
+
+def route_of(app: Flask, endpoint: str) -> Route | None:
+    found: Route | None = app.extensions.get("chatsvc.routes", {}).get(endpoint)
+    return found

@@ -1,0 +1,139 @@
+"""The kinds of input there are: each checks form, and says in words what it wants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from marshmallow import ValidationError, fields
+
+from chatsvc.core.paging import MAX_OFFSET
+from chatsvc.extensions import settings
+from config import Settings
+
+MAX_METADATA_BYTES = 16 * 1024
+MAX_METADATA_DEPTH = 32
+WHOLE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+
+Bound = int | Callable[[Settings], int]
+REQUIRED: dict[str, Any] = {"required": "is required", "null": "must not be null"}
+
+
+class Text(fields.Field[str]):
+    """A string, counted in code points; never a NUL, which PostgreSQL cannot keep."""
+
+    default_error_messages = REQUIRED
+
+    def __init__(self, *, max: Bound, min: int = 1, blank: bool = False, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.max, self.min, self.blank = max, min, blank
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be a string")
+        longest = self.max(settings()) if callable(self.max) else self.max
+        if len(value) > longest:
+            raise ValidationError(f"must be at most {longest} characters long")
+        if not self.blank and not value.strip():
+            raise ValidationError("must not be blank")
+        if len(value) < self.min and not (self.blank and not value):
+            raise ValidationError(f"must be at least {self.min} characters long")
+        if "\0" in value:
+            raise ValidationError("must not contain the character U+0000")
+        return value
+
+
+class OneOf(fields.Field[str]):
+    """One of a few words."""
+
+    default_error_messages = REQUIRED
+
+    def __init__(self, choices: tuple[str, ...] | Callable[[Settings], tuple[str, ...]], **rest: Any) -> None:
+        super().__init__(**rest)
+        self.choices = choices
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> str:
+        choices = self.choices(settings()) if callable(self.choices) else self.choices
+        if not isinstance(value, str) or value not in choices:
+            raise ValidationError(f"must be one of {', '.join(choices)}")
+        return value
+
+
+class Truth(fields.Field[bool]):
+    """A JSON true or false; nothing that merely looks like one."""
+
+    default_error_messages = REQUIRED
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false")
+        return value
+
+
+class QueryTruth(Truth):
+    """true or false in a query string, in any case."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> bool:
+        if str(value).lower() not in ("true", "false"):
+            raise ValidationError("must be true or false")
+        return str(value).lower() == "true"
+
+
+class QueryWhole(fields.Field[int]):
+    """A whole number in a query string: ASCII digits, within bounds, refused beyond them and never clamped."""
+
+    def __init__(self, *, low: int, high: Bound, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.low, self.high = low, high
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> int:
+        high = self.high(settings()) if callable(self.high) else self.high
+        if not WHOLE.fullmatch(value) or not self.low <= int(value) <= high:
+            raise ValidationError(f"must be a whole number from {self.low} to {high}")
+        return int(value)
+
+
+class JsonObject(fields.Field[dict[str, Any]]):
+    """A JSON object of bounded size and depth."""
+
+    default_error_messages = REQUIRED
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("must be a JSON object")
+        if value:
+            _check_depth(value)
+            text = orjson.dumps(value)
+            if len(text) > MAX_METADATA_BYTES:
+                raise ValidationError("must be at most 16 KiB of JSON")
+            if b"\\u0000" in text and _holds_nul(value):
+                raise ValidationError("must not contain the character U+0000")
+        return value
+
+
+def _check_depth(value: dict[str, Any]) -> None:
+    level: list[Any] = [value]
+    for _ in range(MAX_METADATA_DEPTH):
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer) if isinstance(inner, dict | list)]
+        if not level:
+            return
+    raise ValidationError(f"must be nested at most {MAX_METADATA_DEPTH} levels deep")
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any("\0" in key or _holds_nul(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return any(map(_holds_nul, value))
+    return isinstance(value, str) and "\0" in value
+
+
+def page_number(size: int) -> QueryWhole:
+    """A page number; `size` is the smallest page there is."""
+    return QueryWhole(low=1, high=MAX_OFFSET // size, load_default=None)
+
+
+def cursor() -> Text:
+    return Text(max=500, load_default=None)

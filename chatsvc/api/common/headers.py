@@ -1,0 +1,59 @@
+"""What every answer carries, and which pages elsewhere may call."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from flask import Flask, Response, g, request
+
+from chatsvc.api.common import limits
+from chatsvc.extensions import settings
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+SAFETY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+ALLOWED_METHODS = "GET, POST, PUT, PATCH, DELETE"
+ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, X-Request-ID"
+EXPOSED_HEADERS = "X-Request-ID, Idempotent-Replayed, Retry-After, RateLimit, RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Link"
+
+
+def install(app: Flask) -> None:
+    @app.before_request
+    def name_the_request() -> Response | None:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers and _from_elsewhere():
+            return Response(status=204)
+        return None
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.get("request_id", "")
+        for name, value in SAFETY.items():
+            response.headers.setdefault(name, value)
+        limits.headers(response)
+        return _cors(response)
+
+
+def _from_elsewhere() -> bool:
+    return request.headers.get("Origin") in settings().cors_origins
+
+
+def _cors(response: Response) -> Response:
+    """The exact origin that asked, if it is on the list; never with cookies."""
+    if not settings().cors_origins:
+        return response
+    response.vary.add("Origin")
+    if _from_elsewhere():
+        response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+        if request.method == "OPTIONS":
+            response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
+            response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+            response.headers["Access-Control-Max-Age"] = "600"
+    return response

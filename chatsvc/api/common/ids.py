@@ -1,0 +1,31 @@
+"""Ids in a path. One that cannot be an id is treated as one that does not exist."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from chatsvc.core.errors import NotFound
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+MAX_NUMBER = 2**63 - 1
+
+
+def session_id(text: str) -> str:
+    if not UUID.fullmatch(text):
+        raise NotFound("Session")
+    return text.lower()
+
+
+def message_id(text: str) -> int:
+    if not NUMBER.fullmatch(text) or int(text) > MAX_NUMBER:
+        raise NotFound("Message")
+    return int(text)
+
+
+READERS = {"session_id": session_id, "message_id": message_id}
+
+
+def read(path: dict[str, Any]) -> dict[str, Any]:
+    return {name: READERS[name](text) for name, text in path.items()}

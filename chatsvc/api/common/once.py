@@ -1,0 +1,40 @@
+"""The Idempotency-Key of a request: the same request again gets the first answer."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+
+from flask import Response, request
+
+from chatsvc.api.common import wire
+from chatsvc.core import idempotency
+from chatsvc.core.errors import Invalid, Problem
+
+KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+
+
+def once(user_id: str, work: Callable[[], tuple[bytes, int]]) -> Response:
+    """Does the work, or replays what it answered before."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return wire.answer(*work())
+    if not KEY.fullmatch(key):
+        raise Invalid(Problem("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+
+    def answer() -> idempotency.Answer:
+        body, status = work()
+        return idempotency.Answer(status, body)
+
+    given = idempotency.once(idempotency.Claim(user_id, key, _fingerprint()), answer)
+    response = wire.answer(given.body, given.status)
+    if given.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _fingerprint() -> str:
+    """What the key stands for: method, path and body."""
+    head = f"{request.method} {request.full_path}\n".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(head + request.get_data(cache=True)).hexdigest()

@@ -1,0 +1,34 @@
+"""How values and answers are spelt on every wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from flask import Response
+
+JSON_TYPE = "application/json"
+
+
+def utc(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC with six digits and a Z."""
+    return None if moment is None else moment.isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def encoded(body: Any) -> bytes:
+    return orjson.dumps(body)
+
+
+def answer(body: bytes, status: int) -> Response:
+    return Response(body, status, content_type=JSON_TYPE)
+
+
+def detail_error(message: str, problems: list[dict[str, str]], facts: dict[str, Any]) -> dict[str, Any]:
+    """The error body of the snake_case faces."""
+    return {"detail": message, **({"errors": problems} if problems else {}), **facts}
+
+
+def envelope_error(message: str, problems: list[dict[str, str]], facts: dict[str, Any]) -> dict[str, Any]:
+    """The error body of the envelope face."""
+    return {"success": False, "message": message, **({"errors": problems} if problems else {}), **({"data": facts} if facts else {})}

@@ -1,0 +1,146 @@
+"""The names and forms of the v1 face: snake_case in, snake_case out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, pre_load, validates_schema
+
+from chatsvc.api.common.fields import JsonObject, OneOf, QueryTruth, QueryWhole, Text, Truth, cursor
+from chatsvc.core.paging import MAX_OFFSET
+from chatsvc.extensions import settings
+
+ROLES = ("user", "assistant", "system")
+
+
+def agent_types(**rest: Any) -> OneOf:
+    return OneOf(lambda config: config.agent_types, **rest)
+
+
+def title(**rest: Any) -> Text:
+    return Text(max=lambda config: config.title_max_length, allow_none=True, **rest)
+
+
+class SessionCreate(Schema):
+    title = title(load_default=None)
+    agent_type = agent_types(load_default="primary", allow_none=True)
+    metadata = JsonObject()
+    is_active = Truth(load_default=True)
+
+
+class SessionChange(Schema):
+    title = title()
+    is_active = Truth()
+    metadata = JsonObject()
+
+    @pre_load
+    def something(self, given: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if not given:
+            raise ValidationError("must change at least one of title, is_active and metadata", "body")
+        return given
+
+
+class MessageCreate(Schema):
+    content = Text(max=lambda config: config.message_max_length, required=True)
+    message_type = OneOf(ROLES, required=True)
+    agent_type = agent_types()
+    metadata = JsonObject()
+
+    @validates_schema
+    def only_assistants_have_agents(self, given: dict[str, Any], **_: Any) -> None:
+        if "agent_type" in given and given.get("message_type") != "assistant":
+            raise ValidationError("belongs to assistant messages only", "agent_type")
+
+
+class MessageEdit(Schema):
+    content = Text(max=lambda config: config.message_max_length, required=True)
+
+
+class Paged(Schema):
+    """Pages by number, or by cursor; not both."""
+
+    page = QueryWhole(low=1, high=MAX_OFFSET, load_default=None)
+    cursor = cursor()
+
+    @validates_schema
+    def one_way(self, given: dict[str, Any], **_: Any) -> None:
+        if given.get("cursor") is not None and given.get("page") is not None:
+            raise ValidationError("cannot be given together with page", "cursor")
+        if given.get("page") is not None and (given["page"] - 1) * (given.get("page_size") or 1) > MAX_OFFSET:
+            raise ValidationError(f"must not lead past row {MAX_OFFSET}; page by cursor instead", "page")
+
+
+class SessionList(Paged):
+    page_size = QueryWhole(low=1, high=lambda config: config.max_page_size, load_default=lambda: settings().default_page_size)
+    agent_type = agent_types(load_default=None)
+    is_active = QueryTruth(load_default=None)
+    search = Text(max=255, blank=True, load_default=None)
+
+
+class MessageList(Paged):
+    page_size = QueryWhole(low=1, high=200, load_default=50)
+    message_type = OneOf(ROLES, load_default=None)
+    order = OneOf(("asc", "desc"), load_default="asc")
+
+
+class SessionRead(Schema):
+    include_messages = QueryTruth(load_default=True)
+    message_limit = QueryWhole(low=1, high=200, load_default=200)
+
+
+class MessageOut(Schema):
+    id = fields.Integer()
+    session_id = fields.UUID()
+    content = fields.String()
+    message_type = fields.String()
+    agent_type = fields.String(allow_none=True)
+    status = fields.String()
+    metadata = fields.Dict()
+    created_at = fields.DateTime()
+    edited_at = fields.DateTime(allow_none=True)
+
+
+class SessionOut(Schema):
+    id = fields.UUID()
+    user_id = fields.String()
+    title = fields.String(allow_none=True)
+    agent_type = fields.String(allow_none=True)
+    status = fields.String()
+    is_active = fields.Boolean()
+    metadata = fields.Dict()
+    message_count = fields.Integer()
+    last_message = fields.String(allow_none=True)
+    last_message_at = fields.DateTime(allow_none=True)
+    created_at = fields.DateTime()
+    updated_at = fields.DateTime()
+
+
+class ThreadOut(SessionOut):
+    messages = fields.List(fields.Nested(MessageOut))
+    has_more_messages = fields.Boolean()
+
+
+class PageOut(Schema):
+    total = fields.Integer()
+    page = fields.Integer()
+    page_size = fields.Integer()
+    total_pages = fields.Integer()
+    next_cursor = fields.String(allow_none=True)
+
+
+class SessionsOut(PageOut):
+    sessions = fields.List(fields.Nested(SessionOut))
+
+
+class MessagesOut(PageOut):
+    messages = fields.List(fields.Nested(MessageOut))
+
+
+class StatsOut(Schema):
+    user_id = fields.String()
+    total_sessions = fields.Integer()
+    active_sessions = fields.Integer()
+    total_messages = fields.Integer()
+    sessions_by_agent_type = fields.Dict(keys=fields.String(), values=fields.Integer())
+    most_recent_session = fields.DateTime(allow_none=True)
+    oldest_session = fields.DateTime(allow_none=True)

@@ -1,0 +1,12 @@
+"""`flask …`: each command parses, calls a core verb and prints."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from chatsvc.commands import cleanup, serve, users, verify
+
+
+def install(app: Flask) -> None:
+    for command in (serve.serve, users.users, cleanup.cleanup, verify.verify):
+        app.cli.add_command(command)

@@ -1,0 +1,57 @@
+"""`flask cleanup`: what may go, now or again and again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+import click
+from flask.cli import AppGroup
+
+from chatsvc.core import cleanup as core
+
+cleanup = AppGroup("cleanup", help="Erase what has been deleted for long, and records that no longer count.")
+log = logging.getLogger(__name__)
+
+every = click.option("--every", type=click.FloatRange(min=0.001), metavar="HOURS", help="Stay, and repeat after so many hours.")
+parent = click.option("--parent", type=int, hidden=True, help="End when this process is no longer the parent.")
+
+
+@cleanup.command("purge")
+@every
+@parent
+def purge(every: float | None, parent: int | None) -> None:
+    """Erase what was soft-deleted more than CHAT_SESSION_CLEANUP_DAYS ago. Two at once do no harm."""
+    _repeat(_purge, every, parent)
+
+
+@cleanup.command("all")
+@every
+@parent
+def all_(every: float | None, parent: int | None) -> None:
+    """All of it."""
+    _repeat(_purge, every, parent)
+
+
+def _purge() -> None:
+    done = core.purge()
+    click.echo(f"purged {done.sessions} sessions, {done.messages} messages, {done.keys} idempotency keys, {done.sign_in_records} sign-in records")
+
+
+def _repeat(task: object, every: float | None, parent: int | None) -> None:
+    assert callable(task)
+    if every is None:
+        task()
+        return
+    while True:
+        try:
+            task()
+        except Exception:
+            # The next pass may well succeed; a cleanup that has stopped would be noticed far too late.
+            log.exception("this cleanup pass failed; the next one is in %s hours", every)
+        wake_at = time.monotonic() + every * 3600
+        while time.monotonic() < wake_at:
+            if parent is not None and os.getppid() != parent:
+                return
+            time.sleep(min(1.0, every * 3600))

@@ -1,0 +1,48 @@
+"""`flask serve`: what `make run` does once the packages are there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+from flask.cli import with_appcontext
+from flask_migrate import upgrade
+
+from chatsvc.core import users
+from chatsvc.core.errors import Conflict
+from chatsvc.extensions import settings
+from config import ROOT
+
+DEMO = (("alice", "alicepass123"), ("testuser", "testpass123"))
+
+
+@click.command("serve")
+@with_appcontext
+def serve() -> None:
+    """Migrate the database, make the demo accounts if they are wanted, and serve; the repeating cleanup runs beside."""
+    config = settings()
+    upgrade()
+    if config.demo_accounts:
+        make_demo_accounts()
+    environ = {**os.environ, "FLASK_APP": str(ROOT / "wsgi.py")}
+    # The cleanup's parent is this process, which is about to become gunicorn's master; when that ends, it ends.
+    subprocess.Popen(
+        [sys.executable, "-m", "flask", "cleanup", "all", "--every", str(config.cleanup_interval), "--parent", str(os.getpid())],
+        cwd=ROOT,
+        env=environ,
+    )
+    click.echo(f"chatsvc listens on http://{config.host}:{config.port}  (Ctrl+C stops it)")
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app"])
+
+
+def make_demo_accounts() -> None:
+    for name, password in DEMO:
+        try:
+            users.create(name, password)
+            click.echo(f"demo account: {name} / {password}")
+        except Conflict:
+            continue  # made on an earlier start

@@ -1,0 +1,88 @@
+"""What may go: soft-deleted rows past their days, and records that have run out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session as Unit
+
+from chatsvc.core import idempotency, throttle
+from chatsvc.core.database import unit
+from chatsvc.core.models import ChatMessage, ChatSession, IdempotencyKey, LoginThrottle, RevokedToken
+from chatsvc.core.rows import changed
+from chatsvc.extensions import settings
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    sessions: int
+    messages: int
+    keys: int
+    sign_in_records: int
+
+
+def purge() -> Purged:
+    """Erases for good what was soft-deleted more than CHAT_SESSION_CLEANUP_DAYS ago, and records that no longer count; in small units."""
+    at = datetime.now(UTC)
+    gone = at - timedelta(days=settings().cleanup_days)
+    return Purged(
+        sessions=_in_batches(_erase_sessions, gone),
+        messages=_in_batches(_erase_rows, ChatMessage, ChatMessage.id, ChatMessage.deleted_at, gone),
+        keys=_in_batches(_erase_keys, at - idempotency.KEPT),
+        sign_in_records=_in_batches(_erase_rows, RevokedToken, RevokedToken.token_id, RevokedToken.expires_at, at)
+        + _in_batches(_erase_throttles, at - throttle.FORGOTTEN_AFTER),
+    )
+
+
+def _in_batches(step: Any, *args: Any) -> int:
+    total = 0
+    while amount := step(*args):
+        total += amount
+    return total
+
+
+@unit
+def _erase_sessions(tx: Unit, gone: datetime) -> int:
+    """One session with all its messages, at most; a long one is a unit of its own."""
+    found = tx.execute(
+        select(ChatSession.id).where(ChatSession.deleted_at < gone).order_by(ChatSession.deleted_at).limit(1).with_for_update(skip_locked=True)
+    ).scalar_one_or_none()
+    if found is None:
+        return 0
+    idempotency.forget_answers(tx, found)
+    return changed(tx, delete(ChatSession).where(ChatSession.id == found))
+
+
+@unit
+def _erase_rows(tx: Unit, table: Any, key: Any, column: Any, before: datetime) -> int:
+    some = select(key).where(column < before).order_by(column).limit(BATCH)
+    return changed(tx, delete(table).where(key.in_(some)))
+
+
+@unit
+def _erase_keys(tx: Unit, before: datetime) -> int:
+    old = tx.execute(
+        select(IdempotencyKey.user_id, IdempotencyKey.key).where(IdempotencyKey.created_at < before).order_by(IdempotencyKey.created_at).limit(BATCH)
+    ).all()
+    for row in old:
+        changed(tx, delete(IdempotencyKey).where(IdempotencyKey.user_id == row.user_id, IdempotencyKey.key == row.key, IdempotencyKey.created_at < before))
+    return len(old)
+
+
+@unit
+def _erase_throttles(tx: Unit, before: datetime) -> int:
+    """Those that never signed in; an address that did stays known."""
+    old = tx.execute(
+        select(LoginThrottle.account, LoginThrottle.address)
+        .where(LoginThrottle.touched_at < before, LoginThrottle.succeeded_at.is_(None))
+        .order_by(LoginThrottle.touched_at)
+        .limit(BATCH)
+    ).all()
+    for row in old:
+        changed(tx, delete(LoginThrottle).where(LoginThrottle.account == row.account, LoginThrottle.address == row.address, LoginThrottle.touched_at < before))
+    return len(old)

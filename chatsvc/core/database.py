@@ -1,0 +1,199 @@
+"""The two ways to the database: a read outside any transaction, and a unit of work that commits once.
+
+A connection is held for the statement or the unit and never while waiting for anything else.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import orjson
+from sqlalchemy import Connection, Engine, Executable, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from chatsvc.core.errors import Unavailable
+from chatsvc.core.rows import AnyRow
+from chatsvc.extensions import db
+from config import Settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+log = logging.getLogger(__name__)
+
+TRIES = 3
+LOCK_SECONDS = 3
+STATEMENT_SECONDS = 5
+RUN_AGAIN = {"40P01", "40001"}  # deadlock, serialization failure: nothing was written, and a second run usually succeeds
+LOCK_TIMEOUT = "55P03"
+
+_unit: ContextVar[Session | None] = ContextVar("unit_of_work", default=None)
+# SQLite has one writer at a time. Threads that queue here wait their turn; threads that meet in SQLite's own
+# busy handler sleep and guess, which costs a hundred times as much.
+_sqlite_turn = threading.Lock()
+
+
+class LockNotHad(Unavailable):
+    """Somebody else held the row for too long."""
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """How the engine of this service is made."""
+    options: dict[str, Any] = {
+        "json_serializer": lambda value: orjson.dumps(value).decode(),
+        "json_deserializer": orjson.loads,
+        "pool_size": min(settings.threads, 32),
+        "max_overflow": 0,
+        "pool_timeout": LOCK_SECONDS,
+    }
+    if settings.sqlite:
+        options["connect_args"] = {"timeout": STATEMENT_SECONDS, "check_same_thread": False}
+    else:
+        limits = f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout=10s -c timezone=UTC"
+        options["connect_args"] = {"connect_timeout": LOCK_SECONDS, "application_name": "chatsvc", "options": limits}
+    return options
+
+
+def prepare(engine: Engine) -> None:
+    """Gives each SQLite connection its habits; PostgreSQL needs none."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_on_sqlite)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    connection.isolation_level = None  # BEGIN is ours to send
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={STATEMENT_SECONDS * 1000}"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    connection.create_function("chat_fold", 1, lambda text: None if text is None else text.casefold(), deterministic=True)
+    connection.create_function("chat_now", 0, lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"))
+
+
+def _begin_on_sqlite(connection: Connection) -> None:
+    """A transaction takes the write lock at its start: one that reads first and writes later fails at once when another came between."""
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def read(statement: Executable, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:
+    """The rows of one SELECT; inside a unit of work, as that unit sees them."""
+    unit = _unit.get()
+    if unit is not None:
+        return unit.execute(statement, values or {}).all()
+    try:
+        return _run_alone(statement, values)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise _told(error) from error
+    except PoolTimeout as error:
+        raise Unavailable("The database is busy") from error
+    # The server has been away since this connection was made. A read may simply be asked again, on a new one.
+    with _telling():
+        return _run_alone(statement, values)
+
+
+def write(statement: Executable, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:
+    """One statement that is a whole unit of work by itself; inside a larger unit, a part of it."""
+    around = _unit.get()
+    if around is not None:
+        return around.execute(statement, values or {}).all()
+    return _until_done(lambda: _run_alone(statement, values))
+
+
+def unit(verb: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+    """Makes a verb one unit of work: all of it is committed at its end, or nothing. Inside another unit it is a part of that."""
+
+    @functools.wraps(verb)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        around = _unit.get()
+        if around is not None:
+            return verb(around, *args, **kwargs)
+        return _until_done(lambda: _run_whole(lambda session: verb(session, *args, **kwargs)))
+
+    return run
+
+
+def _run_alone(statement: Executable, values: dict[str, Any] | None) -> Sequence[AnyRow]:
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        return connection.execute(statement, values or {}).all()
+
+
+def _run_whole(work: Callable[[Session], R]) -> R:
+    with Session(db.engine, expire_on_commit=False) as session:
+        mark = _unit.set(session)
+        try:
+            result = work(session)
+        finally:
+            _unit.reset(mark)
+        session.commit()
+        return result
+
+
+def _until_done(work: Callable[[], R]) -> R:
+    """Does a write; again, a few times, when the database undid it so that another could go on."""
+    for left in reversed(range(TRIES)):
+        try:
+            with _telling(), _turn():
+                return work()
+        except _RunAgain as again:
+            if not left:
+                raise Unavailable("The database is busy") from again
+            time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - two that met should not meet again
+    raise AssertionError("unreachable")
+
+
+class _RunAgain(Exception):
+    """The database undid this unit so that another could go on."""
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Turns the driver's errors into ours: those that mean "not now", and those that mean "again"."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _told(error) from error
+    except PoolTimeout as error:
+        raise Unavailable("The database is busy") from error
+
+
+def _told(error: DBAPIError) -> Exception:
+    code = getattr(error.orig, "pgcode", None)
+    if code in RUN_AGAIN:
+        return _RunAgain()
+    if code == LOCK_TIMEOUT or (isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)):
+        return LockNotHad("The database is busy")
+    if error.connection_invalidated or _is_operational(error.orig):
+        log.warning("the database does not answer: %s", str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__)
+        return Unavailable("The database cannot be reached")
+    return error
+
+
+def _is_operational(error: BaseException | None) -> bool:
+    """True for what is the database's state and not the statement's fault (away, shutting down, full, too slow)."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return "OperationalError" in names and not (isinstance(error, sqlite3.OperationalError) and ("no such" in str(error) or "syntax" in str(error)))
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if db.engine.dialect.name != "sqlite":
+        yield
+        return
+    if not _sqlite_turn.acquire(timeout=STATEMENT_SECONDS):
+        raise LockNotHad("The database is busy")
+    try:
+        yield
+    finally:
+        _sqlite_turn.release()

@@ -1,0 +1,36 @@
+"""Whether the service can do its work: the database answers, and its tables are those this code was written for."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from chatsvc.core.database import read
+from chatsvc.core.errors import Unavailable
+
+
+def check() -> dict[str, str]:
+    """What is wrong, by name; empty when all is well."""
+    try:
+        rows = read(text("SELECT version_num FROM alembic_version"))
+    except Unavailable as error:
+        return {"database": error.message}
+    except DBAPIError:
+        return {"migrations": "The tables are not there. Run: flask db upgrade"}
+    found = rows[0].version_num if rows else "none"
+    if found != newest_revision():
+        return {"migrations": f"The database is at revision {found}, this code needs {newest_revision()}. Run: flask db upgrade"}
+    return {}
+
+
+@cache
+def newest_revision() -> str:
+    folder = Path(__file__).resolve().parents[2] / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    return ScriptDirectory.from_config(config).get_current_head() or "none"

@@ -1,0 +1,96 @@
+"""A request that may be sent again. Key, rows and answer are one unit: all are kept, or none is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.orm import Session as Unit
+
+from chatsvc.core.database import LockNotHad, unit
+from chatsvc.core.errors import KeyBusy, KeyReused, NotFound
+from chatsvc.core.models import IdempotencyKey
+from chatsvc.core.models.types import now
+from chatsvc.core.rows import changed
+from chatsvc.core.upsert import insert_unless_there
+
+KEPT = timedelta(hours=24)
+
+
+@dataclass(slots=True)
+class Claim:
+    """A key, the request it stands for, and which session that turned out to be about."""
+
+    user_id: str
+    key: str
+    fingerprint: str
+    session_id: str | None = field(default=None, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request was answered."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+_claim: ContextVar[Claim | None] = ContextVar("idempotency_claim", default=None)
+
+
+def once(claim: Claim, work: Callable[[], Answer]) -> Answer:
+    """The answer of `work`, which is done at most once for this key; a second request waits for the first."""
+    mark = _claim.set(claim)
+    try:
+        return _perform(claim, work)
+    except LockNotHad as error:
+        raise KeyBusy("The first request with this Idempotency-Key is still under way") from error
+    finally:
+        _claim.reset(mark)
+
+
+def concerns(session_id: str) -> None:
+    """Notes which session the request in hand is about, so that its kept answer goes when the session is erased."""
+    claim = _claim.get()
+    if claim is not None:
+        claim.session_id = session_id
+
+
+@unit
+def _perform(tx: Unit, claim: Claim, work: Callable[[], Answer]) -> Answer:
+    if not _take(tx, claim):
+        return _replay(tx, claim)
+    answer = work()
+    changed(tx, update(IdempotencyKey).where(*_is(claim)).values(status=answer.status, body=answer.body.decode(), session_id=claim.session_id))
+    return answer
+
+
+def _take(tx: Unit, claim: Claim) -> bool:
+    """Takes the key if nobody has it, waiting for somebody who is just taking it. A key of yesterday is free again."""
+    mine = insert_unless_there(tx, IdempotencyKey, user_id=claim.user_id, key=claim.key, fingerprint=claim.fingerprint, created_at=now())
+    if mine:
+        return True
+    changed(tx, delete(IdempotencyKey).where(*_is(claim), IdempotencyKey.created_at < datetime.now(UTC) - KEPT))
+    return insert_unless_there(tx, IdempotencyKey, user_id=claim.user_id, key=claim.key, fingerprint=claim.fingerprint, created_at=now())
+
+
+def _replay(tx: Unit, claim: Claim) -> Answer:
+    first = tx.execute(select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(*_is(claim))).one()
+    if first.fingerprint != claim.fingerprint:
+        raise KeyReused("This Idempotency-Key stands for another request already; take a new one")
+    if first.body is None:
+        raise NotFound("Session")  # what it made has been erased, and its answer with it
+    return Answer(first.status, first.body.encode(), replayed=True)
+
+
+def forget_answers(tx: Unit, session_id: str) -> None:
+    """Blanks the kept answers about a session; their keys stay taken."""
+    changed(tx, update(IdempotencyKey).where(IdempotencyKey.session_id == session_id).values(body=None))
+
+
+def _is(claim: Claim) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return IdempotencyKey.user_id == claim.user_id, IdempotencyKey.key == claim.key

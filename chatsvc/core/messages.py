@@ -1,0 +1,154 @@
+"""Messages: appended at a cost that does not grow, read in `id` order, edited, removed and brought back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Insert, Select, func, insert, literal, select, update
+from sqlalchemy.orm import Session as Unit
+
+from chatsvc.core import cap, idempotency, sessions
+from chatsvc.core.database import read, unit, write
+from chatsvc.core.errors import Conflict, Forbidden, NotFound
+from chatsvc.core.models import ChatMessage, ChatSession
+from chatsvc.core.models.types import Json, now
+from chatsvc.core.paging import Page, Place, Window, seal, unseal
+from chatsvc.core.read_models import MESSAGE, messages_as_json, messages_from_json
+from chatsvc.core.rows import AnyRow
+from chatsvc.extensions import settings
+
+
+def append(
+    user_id: str,
+    session_id: str,
+    *,
+    role: str,
+    content: str,
+    agent_type: str | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> AnyRow:
+    """A new message at the end of a plain session; an ended session is resumed by it."""
+    _history_is_kept()
+    values: dict[str, Any] = {"role": role, "content": content, "agent_type": agent_type, "metadata": metadata or {}}
+    appended = write(_insert(user_id, session_id, active=True, **values))
+    message = appended[0] if appended else _append_and_resume(user_id, session_id, **values)
+    idempotency.concerns(session_id)
+    return message
+
+
+@unit
+def _append_and_resume(tx: Unit, user_id: str, session_id: str, /, **values: Any) -> AnyRow:
+    """For a session that was not active a moment ago: gone, ended, or an exchange."""
+    session = tx.execute(select(ChatSession.agent_type, ChatSession.conversation_id).where(*sessions.owned(user_id, session_id))).one_or_none()
+    if session is None:
+        raise NotFound("Session")
+    if session.conversation_id:
+        raise Conflict("This session is one exchange of a conversation; send a new message to the conversation instead")
+    cap.lock(tx, user_id, session.agent_type)
+    sessions.resume_locked(tx, user_id, session_id, session.agent_type)
+    appended = tx.execute(_insert(user_id, session_id, active=False, **values)).one_or_none()
+    if appended is None:
+        raise NotFound("Session")
+    return appended
+
+
+def _insert(user_id: str, session_id: str, *, active: bool, role: str, content: str, agent_type: str | None, metadata: dict[str, Any]) -> Insert:
+    """One statement that locks the session and then draws the id, so that no id is committed before a lower one.
+
+    FOR NO KEY UPDATE, never FOR UPDATE: that would deadlock with the foreign key's own lock.
+    """
+    session = select(ChatSession.id, ChatSession.user_id, ChatSession.agent_type).where(
+        *sessions.owned(user_id, session_id), ChatSession.conversation_id.is_(None)
+    )
+    if active:
+        session = session.where(ChatSession.status == "ACTIVE")
+    locked = session.with_for_update(key_share=True).subquery("locked")
+    agent = func.coalesce(literal(agent_type), locked.c.agent_type) if role == "assistant" else literal(None)
+    row = select(
+        locked.c.id,
+        locked.c.user_id,
+        literal(role),
+        literal(content),
+        agent,
+        literal(metadata, Json),
+        now(),
+    )
+    return insert(ChatMessage).from_select(["session_id", "user_id", "role", "content", "agent_type", "metadata", "created_at"], row).returning(*MESSAGE)
+
+
+def page(user_id: str, session_id: str, *, role: str | None, newest_first: bool, window: Window) -> Page:
+    """A page of a session's messages in `id` order."""
+    _history_is_kept()
+    scope = f"messages:{user_id}:{session_id}:{role}:{newest_first}"
+    place = unseal(scope, window.cursor) if window.cursor else None
+    shown = [ChatMessage.session_id == session_id, ChatMessage.deleted_at.is_(None)]
+    if role:
+        shown.append(ChatMessage.role == role)
+    total = select(func.count()).select_from(ChatMessage).where(*shown).scalar_subquery() if role else ChatSession.message_count
+    listed = _part(select(*MESSAGE).where(*shown), newest_first, place, window)
+    found = read(select(total.label("total"), messages_as_json(listed).label("messages")).select_from(ChatSession).where(*sessions.owned(user_id, session_id)))
+    if not found:
+        raise NotFound("Session")
+    messages = messages_from_json(found[0].messages)
+    rank = place.rank if place else window.offset
+    goes_on = len(messages) > window.size
+    rows = messages[: window.size]
+    cursor = seal(scope, Place((rows[-1].id,), rank + window.size)) if goes_on else None
+    return Page(rows, found[0].total, window.size, rank, cursor)
+
+
+def _part(messages: Select[Any], newest_first: bool, place: Place | None, window: Window) -> Select[Any]:
+    ordered = messages.order_by(ChatMessage.id.desc() if newest_first else ChatMessage.id).limit(window.size + 1)
+    if place is None:
+        return ordered.offset(window.offset)
+    (last,) = place.after
+    return ordered.where(ChatMessage.id < last if newest_first else ChatMessage.id > last)
+
+
+@unit
+def edit(tx: Unit, user_id: str, session_id: str, message_id: int, *, content: str) -> AnyRow:
+    """New text for a message; a reply that is still being written cannot be edited."""
+    _history_is_kept()
+    message = _locked(tx, user_id, session_id, message_id)
+    if message.status == "streaming":
+        raise Conflict("This reply is still being written; it can be edited once it has ended")
+    return _changed(tx, message_id, content=content, edited_at=now())
+
+
+@unit
+def remove(tx: Unit, user_id: str, session_id: str, message_id: int) -> None:
+    """Soft-deletes a message."""
+    _history_is_kept()
+    message = _locked(tx, user_id, session_id, message_id)
+    if message.status == "streaming":
+        raise Conflict("This reply is still being written; stop it first")
+    _changed(tx, message_id, deleted_at=now())
+
+
+@unit
+def restore(tx: Unit, user_id: str, session_id: str, message_id: int) -> AnyRow:
+    """Brings a soft-deleted message back; one that is not deleted stays as it is."""
+    _history_is_kept()
+    message = _locked(tx, user_id, session_id, message_id, deleted_too=True)
+    return _changed(tx, message_id, deleted_at=None) if message.deleted_at else message
+
+
+def _locked(tx: Unit, user_id: str, session_id: str, message_id: int, *, deleted_too: bool = False) -> AnyRow:
+    """The message of this session of this user. Its session is locked first, as everybody does who changes messages."""
+    if tx.execute(select(ChatSession.id).where(*sessions.owned(user_id, session_id)).with_for_update(key_share=True)).one_or_none() is None:
+        raise NotFound("Session")
+    wanted = select(*MESSAGE).where(ChatMessage.id == message_id, ChatMessage.session_id == session_id, ChatMessage.user_id == user_id)
+    message = tx.execute(wanted if deleted_too else wanted.where(ChatMessage.deleted_at.is_(None))).one_or_none()
+    if message is None:
+        raise NotFound("Message")
+    return message
+
+
+def _changed(tx: Unit, message_id: int, **values: Any) -> AnyRow:
+    statement = update(ChatMessage).where(ChatMessage.id == message_id).values(**values).returning(*MESSAGE)
+    return tx.execute(statement.execution_options(synchronize_session=False)).one()
+
+
+def _history_is_kept() -> None:
+    if not settings().message_history:
+        raise Forbidden("This service keeps no messages (CHAT_ENABLE_MESSAGE_HISTORY is false)")

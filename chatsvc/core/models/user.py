@@ -1,0 +1,26 @@
+"""Local accounts: one source of callers beside tokens of an outside issuer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from chatsvc.core.models.types import Moment
+from chatsvc.extensions import Model
+
+
+class User(Model):
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint("role IN ('USER', 'ADMIN')", name="role"),)
+
+    # Text and not a native UUID: it is compared with the `sub` of tokens, which may be any string.
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    username: Mapped[str] = mapped_column(String(64))
+    username_key: Mapped[str] = mapped_column(String(255), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    role: Mapped[str] = mapped_column(String(10), server_default="USER")
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+    disabled_at: Mapped[datetime | None] = mapped_column(Moment)

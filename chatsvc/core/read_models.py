@@ -1,0 +1,85 @@
+"""The columns that answers are made of, and rows nested as JSON so that what belongs together is read in one statement."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal_column, select
+
+from chatsvc.core.models import ChatMessage, ChatSession
+from chatsvc.extensions import db
+
+SESSION = (
+    ChatSession.id,
+    ChatSession.user_id,
+    ChatSession.title,
+    ChatSession.agent_type,
+    ChatSession.status,
+    ChatSession.meta.label("meta"),
+    ChatSession.message_count,
+    ChatSession.last_message,
+    ChatSession.last_message_at,
+    ChatSession.created_at,
+    ChatSession.updated_at,
+    ChatSession.ended_at,
+    ChatSession.deleted_at,
+    ChatSession.persona_id,
+    ChatSession.conversation_id,
+    ChatSession.error_message,
+    ChatSession.error_kind,
+)
+MESSAGE = (
+    ChatMessage.id,
+    ChatMessage.session_id,
+    ChatMessage.user_id,
+    ChatMessage.role,
+    ChatMessage.agent_type,
+    ChatMessage.content,
+    ChatMessage.meta.label("meta"),
+    ChatMessage.status,
+    ChatMessage.created_at,
+    ChatMessage.edited_at,
+    ChatMessage.deleted_at,
+)
+
+
+class MessageView(NamedTuple):
+    """A message read through JSON; the same names and values as a row of MESSAGE."""
+
+    id: int
+    session_id: str
+    user_id: str
+    role: str
+    agent_type: str | None
+    content: str
+    meta: dict[str, Any]
+    status: str
+    created_at: datetime
+    edited_at: datetime | None
+    deleted_at: datetime | None
+
+
+def messages_as_json(messages: Select[Any]) -> ColumnElement[str]:
+    """A column that holds the rows of `messages` (a SELECT of MESSAGE) as JSON text, in their order."""
+    rows = messages.subquery("rows")
+    if db.engine.dialect.name == "sqlite":
+        fields = [func.json(rows.c.meta) if name == "meta" else column for name, column in rows.c.items()]
+        listed: ColumnElement[Any] = func.json_group_array(func.json_array(*fields))
+    else:
+        listed = cast(func.coalesce(func.json_agg(func.json_build_array(*rows.c)), literal_column("'[]'::json")), Text)
+    return select(listed).select_from(rows).scalar_subquery()
+
+
+def messages_from_json(text: str) -> list[MessageView]:
+    return [MessageView._make((*row[:8], _moment(row[8]), _moment_or_none(row[9]), _moment_or_none(row[10]))) for row in orjson.loads(text)]
+
+
+def _moment(value: str) -> datetime:
+    found = datetime.fromisoformat(value)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _moment_or_none(value: str | None) -> datetime | None:
+    return None if value is None else _moment(value)

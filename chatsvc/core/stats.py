@@ -1,0 +1,46 @@
+"""What a user has, in figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import case, func, select
+
+from chatsvc.core.database import read
+from chatsvc.core.models import ChatSession
+from chatsvc.core.models.types import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class UserStats:
+    total_sessions: int
+    active_sessions: int
+    total_messages: int
+    sessions_by_agent_type: dict[str, int]
+    most_recent_session: datetime | None
+    oldest_session: datetime | None
+
+
+def of_user(user_id: str) -> UserStats:
+    """Over the user's live plain sessions, archived ones included; from their counters, not their messages."""
+    rows = read(
+        select(
+            ChatSession.agent_type,
+            func.count().label("sessions"),
+            func.sum(case((ChatSession.status == "ACTIVE", 1), else_=0)).label("active"),
+            func.sum(ChatSession.message_count).label("messages"),
+            func.min(ChatSession.created_at, type_=Moment()).label("oldest"),
+            func.max(ChatSession.created_at, type_=Moment()).label("newest"),
+        )
+        .where(ChatSession.user_id == user_id, ChatSession.deleted_at.is_(None), ChatSession.conversation_id.is_(None))
+        .group_by(ChatSession.agent_type)
+    )
+    return UserStats(
+        total_sessions=sum(row.sessions for row in rows),
+        active_sessions=sum(row.active for row in rows),
+        total_messages=sum(row.messages for row in rows),
+        sessions_by_agent_type={row.agent_type: row.sessions for row in sorted(rows, key=lambda row: row.agent_type or "") if row.agent_type},
+        most_recent_session=max((row.newest for row in rows), default=None),
+        oldest_session=min((row.oldest for row in rows), default=None),
+    )

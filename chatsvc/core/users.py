@@ -1,0 +1,132 @@
+"""Local accounts: made, signed in, promoted, disabled, listed."""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import literal, select, tuple_, update
+from sqlalchemy.orm import Session as Unit
+
+from chatsvc.core import throttle
+from chatsvc.core.database import read, unit
+from chatsvc.core.errors import Conflict, NotFound, Unavailable, WrongCredentials
+from chatsvc.core.models import User
+from chatsvc.core.models.types import Moment, one_moment
+from chatsvc.core.paging import Place, Window, seal, unseal
+from chatsvc.core.rows import AnyRow, changed
+from chatsvc.core.upsert import insert_unless_there
+
+COLUMNS = (User.id, User.username, User.role, User.created_at, User.disabled_at)
+
+# 19 MiB and two passes: the least that is advised for Argon2id, and what two at a time of a small machine can bear.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_NOBODY: Final = _hasher.hash("the password of an account that does not exist")
+_at_once = threading.BoundedSemaphore(2)
+HASH_WAIT_SECONDS = 10
+MIN_PASSWORD, MAX_PASSWORD = 8, 256
+
+
+def create(username: str, password: str, *, role: str = "USER") -> AnyRow:
+    """A new account; Conflict when the name is taken, whatever its case."""
+    return _insert(username, _hash(password), role)
+
+
+@unit
+def _insert(tx: Unit, username: str, password_hash: str, role: str) -> AnyRow:
+    user_id = str(uuid.uuid4())
+    at = one_moment()
+    if not insert_unless_there(
+        tx, User, id=user_id, username=username, username_key=name_key(username), password_hash=password_hash, role=role, created_at=at, updated_at=at
+    ):
+        raise Conflict("This username is taken")
+    return tx.execute(select(*COLUMNS).where(User.id == user_id)).one()
+
+
+def authenticate(username: str, password: str, *, address: str) -> AnyRow:
+    """The account with this name and password. A wrong name, a wrong password and a disabled account look and last the same."""
+    account = name_key(username)
+    throttle.admit(account, address)
+    found = read(select(*COLUMNS, User.password_hash).where(User.username_key == account))
+    user = found[0] if found else None
+    good = _verify(user.password_hash if user else _NOBODY, password)
+    if user is None or not good or user.disabled_at:
+        raise WrongCredentials("Wrong username or password")
+    throttle.forgive(account, address)
+    if _hasher.check_needs_rehash(user.password_hash):
+        _keep_hash(user.id, user.password_hash, _hash(password))
+    return user
+
+
+def name_key(username: str) -> str:
+    """Under which a name is found: two that look alike but for case are one."""
+    return unicodedata.normalize("NFKC", username).casefold()[:255]
+
+
+def _hash(password: str) -> str:
+    with _Turn():
+        return _hasher.hash(password)
+
+
+def _verify(password_hash: str, password: str) -> bool:
+    with _Turn():
+        try:
+            return _hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+class _Turn:
+    """Two hashes at once per process, so that a flood of sign-ins does not take the memory or the processors."""
+
+    def __enter__(self) -> None:
+        if not _at_once.acquire(timeout=HASH_WAIT_SECONDS):
+            raise Unavailable("Too many sign-ins at once")
+
+    def __exit__(self, *exc: object) -> None:
+        _at_once.release()
+
+
+@unit
+def _keep_hash(tx: Unit, user_id: str, old: str, new: str) -> None:
+    changed(tx, update(User).where(User.id == user_id, User.password_hash == old).values(password_hash=new))
+
+
+def promote(username: str) -> AnyRow:
+    """Makes the account an ADMIN."""
+    return _change(username, role="ADMIN")
+
+
+def disable(username: str) -> AnyRow:
+    """Closes the account: it cannot sign in, and its tokens are no longer good."""
+    return _change(username, disabled_at=one_moment())
+
+
+@unit
+def _change(tx: Unit, username: str, /, **values: Any) -> AnyRow:
+    statement = update(User).where(User.username_key == name_key(username)).values(**values, updated_at=one_moment()).returning(*COLUMNS)
+    found = tx.execute(statement.execution_options(synchronize_session=False)).one_or_none()
+    if found is None:
+        raise NotFound("User")
+    return found
+
+
+def everybody(window: Window) -> tuple[Sequence[AnyRow], str | None]:
+    """The accounts, oldest first, and the cursor of the next page."""
+    wanted = select(*COLUMNS).order_by(User.created_at, User.id).limit(window.size + 1)
+    rank = 0
+    if window.cursor:
+        place = unseal("users", window.cursor)
+        rank = place.rank
+        wanted = wanted.where(tuple_(User.created_at, User.id) > tuple_(literal(datetime.fromisoformat(place.after[0]), Moment()), literal(place.after[1])))
+    rows = read(wanted)
+    shown = rows[: window.size]
+    if len(rows) <= window.size:
+        return shown, None
+    return shown, seal("users", Place((shown[-1].created_at.isoformat(timespec="microseconds"), shown[-1].id), rank + window.size))

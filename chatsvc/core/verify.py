@@ -1,0 +1,90 @@
+"""Every counter, title, preview and cap against the rows; reads only, on a database of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Select, and_, case, func, literal, select
+from sqlalchemy.orm import aliased
+
+from chatsvc.core.database import read
+from chatsvc.core.models import ChatMessage, ChatSession
+from chatsvc.core.models.types import Uuid
+from chatsvc.extensions import settings
+
+BATCH = 100  # sessions a statement; few enough that long sessions stay within the statement timeout
+NOWHERE = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """Something kept that the rows contradict."""
+
+    session_id: str
+    what: str
+    kept: object
+    found: object
+
+
+def breaches() -> Iterator[Breach]:
+    """All there are, a batch of sessions at a time; each batch is one statement, so it is one moment of the database."""
+    last = NOWHERE
+    while rows := read(_batch(last)):
+        for row in rows:
+            for what in ("message_count", "title", "title_message_id", "last_message", "last_message_at", "last_message_id"):
+                kept, found = getattr(row, what), getattr(row, f"true_{what}")
+                if kept != found:
+                    yield Breach(row.id, what, kept, found)
+            if (row.status == "ACTIVE") != (row.ended_at is None):
+                yield Breach(row.id, "ended_at", row.ended_at, f"status {row.status}")
+            if row.strays:
+                yield Breach(row.id, "user_id of its messages", row.strays, 0)
+        last = rows[-1].id
+    yield from _over_the_cap()
+
+
+def _batch(last: str) -> Select[tuple[object, ...]]:
+    s = ChatSession
+    sessions = select(s.__table__).where(s.id > literal(last, Uuid)).order_by(s.id).limit(BATCH).subquery("s")
+    live = and_(ChatMessage.session_id == sessions.c.id, ChatMessage.deleted_at.is_(None))
+    first = aliased(ChatMessage)
+    newest = aliased(ChatMessage)
+    count = select(func.count()).select_from(ChatMessage).where(live).scalar_subquery()
+    strays = (
+        select(func.count())
+        .select_from(ChatMessage)
+        .where(ChatMessage.session_id == sessions.c.id, ChatMessage.user_id != sessions.c.user_id)
+        .scalar_subquery()
+    )
+    first_id = select(func.min(ChatMessage.id)).where(live, ChatMessage.role == "user").scalar_subquery()
+    newest_id = select(func.max(ChatMessage.id)).where(live, ChatMessage.status != "streaming", ChatMessage.content != "").scalar_subquery()
+    own_title = sessions.c.title_from != "message"
+    return (
+        select(
+            sessions,
+            count.label("true_message_count"),
+            strays.label("strays"),
+            first_id.label("true_title_message_id"),
+            newest_id.label("true_last_message_id"),
+            case((own_title, sessions.c.title), else_=func.substr(first.content, 1, 50)).label("true_title"),
+            func.substr(newest.content, 1, 100).label("true_last_message"),
+            newest.created_at.label("true_last_message_at"),
+        )
+        .select_from(sessions)
+        .outerjoin(first, first.id == first_id)
+        .outerjoin(newest, newest.id == newest_id)
+        .order_by(sessions.c.id)
+    )
+
+
+def _over_the_cap() -> Iterator[Breach]:
+    s = ChatSession
+    active = (
+        select(s.user_id, s.agent_type, func.count().label("active"))
+        .where(s.status == "ACTIVE", s.agent_type.is_not(None), s.deleted_at.is_(None), s.conversation_id.is_(None))
+        .group_by(s.user_id, s.agent_type)
+        .having(func.count() > settings().max_sessions_per_agent)
+    )
+    for row in read(active):
+        yield Breach(f"user {row.user_id}", f"active sessions of agent type {row.agent_type}", row.active, f"at most {settings().max_sessions_per_agent}")

