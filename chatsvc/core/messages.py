@@ -11,10 +11,10 @@ from chatsvc.core import cap, idempotency, sessions
 from chatsvc.core.database import read, unit, write
 from chatsvc.core.errors import Conflict, Forbidden, NotFound
 from chatsvc.core.models import ChatMessage, ChatSession
-from chatsvc.core.models.types import Json, now
+from chatsvc.core.models.types import Json, later, now
 from chatsvc.core.paging import Page, Place, Window, seal, unseal
 from chatsvc.core.read_models import MESSAGE, messages_as_json, messages_from_json
-from chatsvc.core.rows import AnyRow
+from chatsvc.core.rows import AnyRow, changed
 from chatsvc.extensions import settings
 
 
@@ -112,7 +112,7 @@ def edit(tx: Unit, user_id: str, session_id: str, message_id: int, *, content: s
     message = _locked(tx, user_id, session_id, message_id)
     if message.status == "streaming":
         raise Conflict("This reply is still being written; it can be edited once it has ended")
-    return _changed(tx, message_id, content=content, edited_at=now())
+    return _changed(tx, message, content=content, edited_at=now())
 
 
 @unit
@@ -122,7 +122,7 @@ def remove(tx: Unit, user_id: str, session_id: str, message_id: int) -> None:
     message = _locked(tx, user_id, session_id, message_id)
     if message.status == "streaming":
         raise Conflict("This reply is still being written; stop it first")
-    _changed(tx, message_id, deleted_at=now())
+    _changed(tx, message, deleted_at=now())
 
 
 @unit
@@ -130,7 +130,7 @@ def restore(tx: Unit, user_id: str, session_id: str, message_id: int) -> AnyRow:
     """Brings a soft-deleted message back; one that is not deleted stays as it is."""
     _history_is_kept()
     message = _locked(tx, user_id, session_id, message_id, deleted_too=True)
-    return _changed(tx, message_id, deleted_at=None) if message.deleted_at else message
+    return _changed(tx, message, deleted_at=None) if message.deleted_at else message
 
 
 def _locked(tx: Unit, user_id: str, session_id: str, message_id: int, *, deleted_too: bool = False) -> AnyRow:
@@ -144,9 +144,12 @@ def _locked(tx: Unit, user_id: str, session_id: str, message_id: int, *, deleted
     return message
 
 
-def _changed(tx: Unit, message_id: int, **values: Any) -> AnyRow:
-    statement = update(ChatMessage).where(ChatMessage.id == message_id).values(**values).returning(*MESSAGE)
-    return tx.execute(statement.execution_options(synchronize_session=False)).one()
+def _changed(tx: Unit, message: AnyRow, /, **values: Any) -> AnyRow:
+    statement = update(ChatMessage).where(ChatMessage.id == message.id).values(**values).returning(*MESSAGE)
+    row = tx.execute(statement.execution_options(synchronize_session=False)).one()
+    # The triggers do this too, but SQLite's own clock has milliseconds only, too coarse to order two sessions by.
+    changed(tx, update(ChatSession).where(ChatSession.id == message.session_id).values(updated_at=later(ChatSession.updated_at, now())))
+    return row
 
 
 def _history_is_kept() -> None:
