@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
@@ -60,7 +60,9 @@ def _install_tokens(app: Flask, settings: config.Settings) -> None:
     keyring = keys.Keys(secret=settings.jwt_secret_key, public_key=settings.jwt_public_key, jwks_url=settings.jwt_jwks_url)
     app.config["JWT_DECODE_ALGORITHMS"] = keyring.algorithms
     jwt.init_app(app)
-    jwt.decode_key_loader(lambda header, _claims: keyring.choose(header))
+    app.extensions["chatsvc.keys"] = keyring
+    # By way of the running application: the extension is one for all applications of a process.
+    jwt.decode_key_loader(lambda header, _claims: current_app.extensions["chatsvc.keys"].choose(header))
 
 
 __all__ = ["create_app", "models"]

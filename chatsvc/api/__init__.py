@@ -22,6 +22,5 @@ def mount(app: Flask) -> None:
 
 def shape_of(path: str) -> errors.Shape:
     """Which face's error shape answers under this path, whether or not there is anything."""
-    if path.startswith("/api/") and not path.startswith("/api/v1/"):
-        return envelope_error
-    return detail_error
+    first, _, rest = path.removeprefix("/").partition("/")
+    return envelope_error if first == "api" and rest.partition("/")[0] != "v1" else detail_error

@@ -107,7 +107,12 @@ def write(statement: Executable, values: dict[str, Any] | None = None) -> Sequen
     """One statement that is a whole unit of work by itself; inside a larger unit, a part of it."""
     around = _unit.get()
     if around is not None:
-        return around.execute(statement, values or {}).all()
+        with around.begin_nested() as part:
+            rows = around.execute(statement, values or {}).all()
+            if not rows:
+                # It may have waited for a row, locked it, and then seen that it no longer wants it: that lock must go.
+                part.rollback()
+        return rows
     return _until_done(lambda: _run_alone(statement, values))
 
 

@@ -28,6 +28,7 @@ class Claim:
     key: str
     fingerprint: str
     session_id: str | None = field(default=None, init=False)
+    taken: bool = field(default=False, init=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ def once(claim: Claim, work: Callable[[], Answer]) -> Answer:
     try:
         return _perform(claim, work)
     except LockNotHad as error:
+        if claim.taken:
+            raise  # the key was ours; it was another lock that was not to be had
         raise KeyBusy("The first request with this Idempotency-Key is still under way") from error
     finally:
         _claim.reset(mark)
@@ -62,7 +65,8 @@ def concerns(session_id: str) -> None:
 
 @unit
 def _perform(tx: Unit, claim: Claim, work: Callable[[], Answer]) -> Answer:
-    if not _take(tx, claim):
+    claim.taken = _take(tx, claim)
+    if not claim.taken:
         return _replay(tx, claim)
     answer = work()
     changed(tx, update(IdempotencyKey).where(*_is(claim)).values(status=answer.status, body=answer.body.decode(), session_id=claim.session_id))

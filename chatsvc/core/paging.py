@@ -68,7 +68,8 @@ def unseal(scope: str, cursor: str) -> Place:
     except (ValueError, binascii.Error):
         raw = b""
     mark, body = raw[:12], raw[12:]
-    if not body or not hmac.compare_digest(mark, _mark(scope, body)):
+    spelt = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    if not body or spelt != cursor or not hmac.compare_digest(mark, _mark(scope, body)):
         raise Invalid(Problem("cursor", "is not one that this list gave out"))
     *after, rank = orjson.loads(body)
     return Place(tuple(after), rank)

@@ -115,7 +115,7 @@ def thread(user_id: str, session_id: str, *, message_limit: int) -> Thread:
 def page(user_id: str, filters: Filters, window: Window) -> Page:
     """A page of the user's plain sessions, most recently active first."""
     shown = [ChatSession.user_id == user_id, ChatSession.deleted_at.is_(None), ChatSession.conversation_id.is_(None), *_filtered(filters)]
-    scope = f"sessions:{user_id}"
+    scope = f"sessions:{user_id}:{filters!r}"
     place = unseal(scope, window.cursor) if window.cursor else None
     total = select(func.count()).select_from(ChatSession).where(*shown)
     listed = (

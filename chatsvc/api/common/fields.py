@@ -9,12 +9,12 @@ from typing import Any
 import orjson
 from marshmallow import ValidationError, fields
 
-from chatsvc.core.paging import MAX_OFFSET
 from chatsvc.extensions import settings
 from config import Settings
 
 MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_DEPTH = 32
+LONG_FLOAT = 1e16  # from here on a float is spelt with an exponent, and has no fraction
 WHOLE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 Bound = int | Callable[[Settings], int]
@@ -110,6 +110,8 @@ class JsonObject(fields.Field[dict[str, Any]]):
                 raise ValidationError("must be at most 16 KiB of JSON")
             if b"\\u0000" in text and _holds_nul(value):
                 raise ValidationError("must not contain the character U+0000")
+            if b"e+1" in text:
+                return {key: _spelt_out(inner) for key, inner in value.items()}
         return value
 
 
@@ -130,9 +132,13 @@ def _holds_nul(value: Any) -> bool:
     return isinstance(value, str) and "\0" in value
 
 
-def page_number(size: int) -> QueryWhole:
-    """A page number; `size` is the smallest page there is."""
-    return QueryWhole(low=1, high=MAX_OFFSET // size, load_default=None)
+def _spelt_out(value: Any) -> Any:
+    """The same with large whole numbers spelt without an exponent, as PostgreSQL would: a client gets the same number from both engines."""
+    if isinstance(value, dict):
+        return {key: _spelt_out(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_spelt_out(inner) for inner in value]
+    return int(value) if isinstance(value, float) and abs(value) >= LONG_FLOAT and -(2**63) <= value < 2**64 else value
 
 
 def cursor() -> Text:

@@ -10,13 +10,14 @@ from urllib.parse import parse_qsl
 import orjson
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
 from chatsvc.core.errors import Invalid, Problem
 
 MAX_BODY = 1024 * 1024
 MAX_FIELDS = 100
 FORM_TYPE = "application/x-www-form-urlencoded"
+BROKEN_OFF = Problem("body", "is not as long as it was announced to be")
 LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
 
@@ -32,7 +33,7 @@ def body(schema: Schema, *, optional: bool = False, any_type: bool = False) -> d
     """The JSON object that was sent."""
     if not any_type and request.mimetype != "application/json" and (request.mimetype or request.content_length or request.headers.get("Transfer-Encoding")):
         raise UnsupportedMediaType("Send the body as application/json")
-    raw = request.get_data(cache=True)
+    raw = _raw()
     if not raw.strip():
         if optional:
             return _loaded(schema, {}, "is not a known field")
@@ -43,8 +44,25 @@ def body(schema: Schema, *, optional: bool = False, any_type: bool = False) -> d
 def body_or_form(schema: Schema) -> dict[str, Any]:
     """The same fields as JSON or as a form."""
     if request.mimetype == FORM_TYPE:
-        return _loaded(schema, _pairs(request.get_data(cache=True), "body"), "is not a known field")
+        return _loaded(schema, _pairs(_raw(), "body"), "is not a known field")
     return body(schema)
+
+
+def _raw() -> bytes:
+    """The bytes that were sent, all of them."""
+    try:
+        raw = request.get_data(cache=True)
+        # Of a body without a length we are given the first MAX_BODY bytes, and not told that there were more.
+        more = request.content_length is None and len(raw) >= MAX_BODY and request.environ["wsgi.input"].read(1)
+    except HTTPException:
+        raise
+    except Exception:  # each server has errors of its own for bytes that are no HTTP
+        raise Invalid(BROKEN_OFF) from None
+    if more:
+        raise RequestEntityTooLarge()
+    if request.content_length is not None and len(raw) < request.content_length:
+        raise Invalid(BROKEN_OFF)
+    return raw
 
 
 def parsed(raw: bytes) -> dict[str, Any]:
@@ -55,6 +73,8 @@ def parsed(raw: bytes) -> dict[str, Any]:
         raise Invalid(Problem("body", f"is not valid JSON: {str(error).split(': line')[0]}")) from None
     if not isinstance(found, dict):
         raise Invalid(Problem("body", "must be a JSON object"))
+    if len(found) > MAX_FIELDS:
+        raise Invalid(Problem("body", f"has more than {MAX_FIELDS} fields"))
     if LONG_NUMBER.search(raw):
         _refuse_huge_numbers(raw)
     return found

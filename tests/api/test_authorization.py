@@ -1,0 +1,195 @@
+"""Every route that there is, asked by everybody, about everything. A route that is missing from the table fails the build."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from chatsvc.api.common.door import Allow, route_of
+from chatsvc.core import users
+from chatsvc.core.errors import Conflict
+from tests.api.v1.calls import SESSIONS
+from tests.factories import Person, token, unknown_id
+
+Ids = dict[str, object]
+PASSWORD = "correct horse battery"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a route answers: to whom it is open, with which body, and the status when all is well."""
+
+    allow: Allow = Allow.USER
+    status: int = 200
+    body: dict[str, Any] | None = None
+    # Routes open to anyone answer everybody alike, unless it is the credentials in the body that count.
+    refuses_all: int | None = None
+
+
+@dataclass
+class World:
+    """What each of the cast has, and the tokens they hold."""
+
+    app: Flask
+    people: dict[str, Person]
+    own: dict[str, Ids] = field(default_factory=dict)
+
+    def headers(self, who: str) -> dict[str, str]:
+        if who == "anonymous":
+            return {}
+        claims = {"role": "ADMIN"} if who == "admin" else {}
+        # Each with an id of its own: signing out with one must not spoil the next.
+        lifetime = -3600 if who == "expired" else 3600
+        return {"Authorization": f"Bearer {token('owner' if who == 'expired' else who, lifetime=lifetime, jti=uuid.uuid4().hex, **claims)}"}
+
+    def ask(self, who: str, method: str, rule: str, ids: Ids) -> TestResponse:
+        path = rule
+        for name, value in ids.items():
+            path = path.replace(f"<{name}>", str(value))
+        assert "<" not in path
+        body = TABLE[method, rule].body
+        if rule == "/auths/register" and body is not None:
+            body = {**body, "username": uuid.uuid4().hex}
+        if rule == "/auths/login":
+            self.keep_the_account()
+        return self.app.test_client(use_cookies=False).open(path, method=method, headers=self.headers(who), json=body)
+
+    def keep_the_account(self) -> None:
+        with self.app.app_context(), suppress(Conflict):
+            users.create("keeper", PASSWORD)
+
+    def seen_by_owner(self, who: str) -> bytes:
+        return bytes(self.people[who].get(f"{SESSIONS}/{self.own[who]['session_id']}").data)
+
+
+ONE = f"{SESSIONS}/<session_id>"
+TABLE: dict[tuple[str, str], Line] = {
+    ("GET", "/healthz"): Line(Allow.ANYONE),
+    ("GET", "/readyz"): Line(Allow.ANYONE),
+    ("POST", "/auths/login"): Line(Allow.ANYONE, body={"username": "keeper", "password": PASSWORD}),
+    ("POST", "/auths/register"): Line(Allow.ANYONE, 201, body={"password": PASSWORD}),
+    ("POST", "/auths/refresh"): Line(Allow.ANYONE, refuses_all=401),
+    ("POST", "/auths/logout"): Line(status=204),
+    ("GET", "/auths/me"): Line(),
+    ("GET", "/auths/users"): Line(Allow.ADMIN),
+    ("POST", SESSIONS): Line(status=201, body={}),
+    ("GET", SESSIONS): Line(),
+    ("GET", f"{SESSIONS}/stats/user"): Line(),
+    ("GET", ONE): Line(),
+    ("PUT", ONE): Line(body={"title": "Changed"}),
+    ("DELETE", ONE): Line(),
+    ("POST", f"{ONE}/messages"): Line(status=201, body={"content": "Changed", "message_type": "user"}),
+    ("GET", f"{ONE}/messages"): Line(),
+    ("PUT", f"{ONE}/messages/<message_id>"): Line(body={"content": "Changed"}),
+}
+WITH_IDS = [key for key in TABLE if "<" in key[1]]
+NOBODY = ("anonymous", "expired")
+SOMEBODY = ("owner", "stranger", "admin")
+UNKNOWN: Ids = {"session_id": unknown_id(), "message_id": 2**62}
+MALFORMED: Ids = {"session_id": "not-an-id", "message_id": "not-an-id"}
+
+
+@pytest.fixture
+def world(app: Flask, owner: Person, stranger: Person, admin: Person) -> World:
+    made = World(app, {"owner": owner, "stranger": stranger, "admin": admin})
+    for name, person in made.people.items():
+        session = person.session(title=f"Secret of {name}", agent_type=None)
+        made.own[name] = {"session_id": session["id"], "message_id": person.message(session["id"], f"Secret of {name}")["id"]}
+    return made
+
+
+def used(rule: str, ids: Ids) -> Ids:
+    return {name: value for name, value in ids.items() if f"<{name}>" in rule}
+
+
+def holds_no_id(world: World, response: TestResponse) -> bool:
+    ids = [str(value) for own in world.own.values() for value in own.values()] + [str(UNKNOWN["session_id"]), str(UNKNOWN["message_id"])]
+    return not any(f'"{found}"' in response.text or (len(found) > 8 and found in response.text) for found in (*ids, *SOMEBODY, "not-an-id"))
+
+
+def test_every_route_is_in_the_table_and_the_table_has_no_others(app: Flask) -> None:
+    there = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
+    assert there - set(TABLE) == set(), "routes that nobody has said who may call"
+    assert set(TABLE) - there == set(), "lines about routes that are not there"
+
+
+def test_every_route_lets_in_whom_the_table_says(app: Flask) -> None:
+    for rule in app.url_map.iter_rules():
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            route = route_of(app, rule.endpoint)
+            assert route, f"{rule.rule} goes past the door"
+            assert route.allow is TABLE[method, rule.rule].allow
+
+
+@pytest.mark.parametrize(("method", "rule"), TABLE)
+def test_nobody_gets_in_without_a_good_token(world: World, method: str, rule: str) -> None:
+    line = TABLE[method, rule]
+    for who in NOBODY:
+        answers = [world.ask(who, method, rule, used(rule, ids)) for ids in (world.own["owner"], UNKNOWN, MALFORMED)]
+        if line.allow is Allow.ANYONE:
+            assert {response.status_code for response in answers} == {line.refuses_all or line.status}
+            continue
+        assert {response.status_code for response in answers} == {401}
+        assert len({response.data for response in answers}) == 1, "a refusal tells nothing about what is there"
+        assert all(holds_no_id(world, response) for response in answers)
+        assert all(response.headers["WWW-Authenticate"] == "Bearer" for response in answers)
+        assert world.ask("anonymous", method, rule, used(rule, UNKNOWN)).data == answers[0].data
+
+
+@pytest.mark.parametrize(("method", "rule"), TABLE)
+def test_everybody_reaches_their_own(world: World, method: str, rule: str) -> None:
+    line = TABLE[method, rule]
+    for who in SOMEBODY:
+        response = world.ask(who, method, rule, used(rule, world.own[who]))
+        allowed = line.allow is not Allow.ADMIN or who == "admin"
+        assert response.status_code == (line.refuses_all or line.status if allowed else 403), (who, response.text)
+        if not allowed:
+            assert response.json is not None
+            assert response.json.keys() == {"detail"}
+            assert holds_no_id(world, response)
+
+
+@pytest.mark.parametrize(("method", "rule"), WITH_IDS)
+def test_what_is_somebody_elses_looks_like_what_is_not_there(world: World, method: str, rule: str) -> None:
+    for who in SOMEBODY:
+        unknown, malformed = (world.ask(who, method, rule, used(rule, ids)) for ids in (UNKNOWN, MALFORMED))
+        assert (unknown.status_code, malformed.status_code) == (404, 404)
+        for other in set(SOMEBODY) - {who}:
+            before = world.seen_by_owner(other)
+            response = world.ask(who, method, rule, used(rule, world.own[other]))
+            assert (response.status_code, response.data) == (404, unknown.data), (who, other)
+            assert set(response.headers.keys()) == set(unknown.headers.keys())
+            assert holds_no_id(world, response)
+            assert world.seen_by_owner(other) == before, "nothing was changed"
+        assert holds_no_id(world, unknown)
+        assert holds_no_id(world, malformed)
+
+
+def test_a_message_of_somebody_elses_session_is_not_reached_through_ones_own(world: World) -> None:
+    rule = f"{ONE}/messages/<message_id>"
+    for who in SOMEBODY:
+        mine = world.own[who]["session_id"]
+        unknown = world.ask(who, "PUT", rule, {"session_id": mine, "message_id": UNKNOWN["message_id"]})
+        for other in set(SOMEBODY) - {who}:
+            response = world.ask(who, "PUT", rule, {"session_id": mine, "message_id": world.own[other]["message_id"]})
+            assert (response.status_code, response.data) == (404, unknown.data), (who, other)
+
+
+def test_lists_and_figures_hold_nothing_of_anybody_else(world: World) -> None:
+    for who in SOMEBODY:
+        for path in (SESSIONS, f"{SESSIONS}?search=secret", f"{SESSIONS}/stats/user", f"{SESSIONS}/{world.own[who]['session_id']}"):
+            response = world.ask(who, "GET", path, {}) if path in (SESSIONS, f"{SESSIONS}/stats/user") else world.people[who].get(path)
+            assert response.status_code == 200
+            assert not any(str(world.own[other]["session_id"]) in response.text or f"Secret of {other}" in response.text for other in SOMEBODY if other != who)
+
+
+def test_an_address_that_is_not_there_is_not_there_for_anybody(world: World) -> None:
+    client, methods = world.app.test_client(use_cookies=False), ("GET", "POST", "PUT", "DELETE", "PATCH")
+    answers = [client.open("/api/v1/nowhere", method=method, headers=world.headers(who)) for who in (*NOBODY, *SOMEBODY) for method in methods]
+    assert {(response.status_code, response.data) for response in answers} == {(404, b'{"detail":"There is nothing at this address"}')}

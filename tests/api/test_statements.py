@@ -1,0 +1,116 @@
+"""How often a request asks the database: once about the caller, and then at most twice to read and once to append."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from tests.api.v1 import rows
+from tests.api.v1.calls import SESSIONS, answered
+from tests.factories import Person
+
+OF_THE_CALLER = 1
+
+
+@pytest.fixture
+def session_id(owner: Person) -> str:
+    """A session with messages, beside others, so that no list is short."""
+    for n in range(12):
+        found = owner.session(title=f"Trip {n}", agent_type=None)["id"]
+    for n in range(5):
+        owner.message(found, f"Message {n}")
+    return str(found)
+
+
+def spent(app: Flask, who: Person, method: str, path: str, **rest: Any) -> list[str]:
+    """The statements of this request beside the one that checks the caller."""
+    with rows.statements(app) as seen:
+        response = who.call(method, path, **rest)
+    assert response.status_code < 300, response.text
+    assert "revoked_tokens" in seen[0]
+    return seen[OF_THE_CALLER:]
+
+
+def test_the_count_sees_every_statement(app: Flask, owner: Person) -> None:
+    with rows.statements(app) as seen:
+        rows.run(app, "SELECT 1")
+        rows.run(app, "SELECT 2")
+        answered(owner.get("/auths/me"))
+    assert len(seen) == 3
+
+
+READS = {
+    "a list": "",
+    "a list of nothing": "?search=nowhere",
+    "a filtered list": "?search=trip&is_active=true&page_size=2",
+    "a deep page": "?page=3&page_size=5",
+    "a page past the end": "?page=100",
+    "a session": "/{id}",
+    "a session without messages": "/{id}?include_messages=false",
+    "a session with few of its messages": "/{id}?message_limit=2",
+    "messages": "/{id}/messages",
+    "messages of one type": "/{id}/messages?message_type=user",
+    "the newest messages": "/{id}/messages?order=desc&page_size=2",
+    "messages past the end": "/{id}/messages?page=100",
+    "figures": "/stats/user",
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_a_read_takes_at_most_two_statements(app: Flask, owner: Person, session_id: str, name: str) -> None:
+    seen = spent(app, owner, "GET", SESSIONS + READS[name].format(id=session_id))
+    assert 1 <= len(seen) <= (2 if name in ("a list of nothing", "a page past the end") else 1), seen
+
+
+@pytest.mark.parametrize("path", [f"{SESSIONS}?page_size=5", f"{SESSIONS}/{{id}}/messages?page_size=2"])
+def test_a_page_by_cursor_takes_one_statement(app: Flask, owner: Person, session_id: str, path: str) -> None:
+    path = path.format(id=session_id)
+    for _ in range(2):
+        cursor = answered(owner.get(path))["next_cursor"]
+        assert len(spent(app, owner, "GET", f"{path}&cursor={cursor}")) == 1
+
+
+def test_a_read_asks_as_often_of_many_rows_as_of_few(app: Flask, owner: Person, session_id: str) -> None:
+    few = [len(spent(app, owner, "GET", SESSIONS + path.format(id=session_id))) for path in READS.values()]
+    for n in range(30):
+        owner.session(title=f"Trip {n}", agent_type=None)
+        owner.message(session_id)
+    assert [len(spent(app, owner, "GET", SESSIONS + path.format(id=session_id))) for path in READS.values()] == few
+
+
+@pytest.mark.parametrize("role", ["user", "assistant", "system"])
+def test_an_append_is_one_statement_however_long_the_session(app: Flask, owner: Person, session_id: str, role: str) -> None:
+    for _ in range(3):
+        (statement,) = spent(app, owner, "POST", f"{SESSIONS}/{session_id}/messages", json={"content": "Hello", "message_type": role})
+        assert statement.startswith("INSERT INTO chat_messages")
+
+
+def test_an_append_reads_no_messages(app: Flask, owner: Person, session_id: str) -> None:
+    (statement,) = spent(app, owner, "POST", f"{SESSIONS}/{session_id}/messages", json={"content": "Hello", "message_type": "user"})
+    assert "FROM chat_messages" not in statement
+    assert "JOIN" not in statement.upper()
+
+
+def test_a_refusal_of_form_asks_only_about_the_caller(app: Flask, owner: Person, session_id: str) -> None:
+    for method, path, body in (
+        ("POST", SESSIONS, {"title": 1}),
+        ("PUT", f"{SESSIONS}/{session_id}", {}),
+        ("POST", f"{SESSIONS}/{session_id}/messages", {}),
+        ("GET", f"{SESSIONS}?page=0", None),
+        ("GET", f"{SESSIONS}/no-id", None),
+    ):
+        with rows.statements(app) as seen:
+            assert owner.call(method, path, json=body).status_code in (400, 404)
+        assert len(seen) == OF_THE_CALLER
+
+
+def test_nobody_costs_no_statement(app: Flask) -> None:
+    client = app.test_client(use_cookies=False)
+    with rows.statements(app) as seen:
+        assert client.get(SESSIONS).status_code == 401
+        assert client.post(SESSIONS, data=b"x" * 1000, headers={"Authorization": "Bearer x"}).status_code == 401
+        assert client.get("/nowhere").status_code == 404
+        assert client.get("/healthz").status_code == 200
+    assert seen == []
