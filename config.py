@@ -5,18 +5,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 ROOT: Final = Path(__file__).resolve().parent
 TIMES: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-SAMPLE_SECRETS: Final = ("secret", "change-me", "changeme", "your-secret-key", "please-change", "jwt-secret", "password")
+SAMPLE_SECRETS: Final = ("secret", "change", "example", "password", "your-key", "insecure")
+# What stands after the scheme. The libraries that read these addresses later would show a part of them in their complaint.
+POSTGRES: Final = re.compile(r"([^:/@]*(:[^@]*)?@)?(\[[^/?\]]+\]|[^/:?@\[]*)(:[0-9]{1,5})?(/[^?]*)?(\?.*)?")
+REDIS: Final = re.compile(r"rediss?://([^/@]*@)?(\[[^/?\]]+\]|[^/:?@\[]+)(:[0-9]{1,5})?(/[0-9]{0,3})?(\?.*)?|unix://([^/@]*@)?/.+")
+ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+WEB: Final = re.compile(ORIGIN.pattern + r"(/[^?#\s]*)?(\?[^#\s]*)?", re.ASCII | re.IGNORECASE)
 
 
 class SettingError(ValueError):
@@ -45,7 +53,7 @@ def flag(value: str) -> bool:
 
 def whole(low: int, high: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
+        if not (value.isascii() and value.isdigit() and len(value) < 19 and low <= int(value) <= high):
             raise ValueError(f"must be a whole number from {low} to {high}")
         return int(value)
 
@@ -65,31 +73,57 @@ def words(value: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
+def host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]+", value):
+        raise ValueError("must be an address or the name of a host")
+    return value
+
+
 def origins(value: str) -> tuple[str, ...]:
+    """Spelt as browsers send them, since they are compared letter by letter."""
     found = words(value)
     for origin in found:
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError("must be a comma-separated list of origins such as https://app.example.com")
+        usual = ":443" if origin.startswith("https:") else ":80"
+        if not ORIGIN.fullmatch(origin) or origin.endswith(usual):
+            raise ValueError("must be a comma-separated list of origins as browsers send them, such as https://app.example.com")
     return found
+
+
+def web_address(value: str) -> str:
+    if value and (not WEB.fullmatch(value) or "?" in value):
+        raise ValueError("must look like https://chat.example.com")
+    scheme, _, rest = value.partition(":")
+    return f"{scheme.lower()}:{rest.rstrip('/')}" if value else ""
+
+
+def jwks_url(value: str) -> str:
+    if value and not (WEB.fullmatch(value) and (value.lower().startswith("https:") or is_loopback(urlsplit(value).hostname or ""))):
+        raise ValueError("must begin with https:// and name a host")
+    return value
 
 
 def limit(value: str) -> Limit:
     amount, _, unit = value.partition("/")
-    if not (amount.isascii() and amount.isdigit() and int(amount) > 0 and unit in TIMES):
+    if not (amount.isascii() and amount.isdigit() and len(amount) < 10 and int(amount) > 0 and unit in TIMES):
         raise ValueError("must look like 60/minute (second, minute, hour or day)")
     return Limit(int(amount), TIMES[unit])
 
 
+def redis_url(value: str) -> str:
+    if value and not REDIS.fullmatch(value):
+        raise ValueError("must look like redis://:password@host:6379/0 (rediss:// for TLS, unix:// for a socket), special characters percent-encoded")
+    return value
+
+
 def database_url(value: str) -> str:
-    """One spelling per engine; SQLite paths made absolute, so that every process means the same file."""
-    for prefix in ("postgres://", "postgresql://"):
-        if value.startswith(prefix):
-            return "postgresql+psycopg2://" + value[len(prefix) :]
-    if value.startswith("postgresql+psycopg2://"):
-        return value
-    if value.startswith("sqlite:///") and len(value) > len("sqlite:///") and ":memory:" not in value:
-        return "sqlite:///" + str(Path(value[len("sqlite:///") :]).resolve())
+    """One spelling per engine; SQLite paths made absolute, so that every process means the same file wherever it was started."""
+    scheme, _, rest = value.partition("://")
+    if scheme in ("postgres", "postgresql", "postgresql+psycopg2"):
+        if not POSTGRES.fullmatch(rest):
+            raise ValueError("must look like postgresql://user:password@host:5432/name, special characters percent-encoded")
+        return "postgresql+psycopg2://" + rest
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1 and ":memory:" not in rest:
+        return "sqlite:///" + str((ROOT / rest[1:]).resolve())
     raise ValueError("must begin with postgresql:// or with sqlite:/// and a file")
 
 
@@ -103,7 +137,7 @@ class Settings:
     env: str = setting(
         "CHAT_ENV", "development", one_of("development", "production"), "`production` refuses missing or weak secrets and makes no demo accounts by itself."
     )
-    host: str = setting("HOST", "127.0.0.1", text, "Address that `make run` listens on.")
+    host: str = setting("HOST", "127.0.0.1", host, "Address that `make run` listens on.")
     port: int = setting("PORT", "8000", whole(1, 65535), "Port that `make run` listens on.")
     instance_path: str = setting("CHAT_INSTANCE_PATH", "instance", text, "Folder for the SQLite file and the secrets made on a first local run.")
     database_url: str = setting(
@@ -112,7 +146,7 @@ class Settings:
         lambda v: database_url(v) if v else "",
         "SQLAlchemy URL. Unset: the SQLite file `chatsvc.db` under the instance folder. `postgres://` and `postgresql://` mean psycopg2.",
     )
-    redis_url: str = setting("REDIS_URL", "", text, "Where rate limits are counted for all processes together. Unset: each process counts for itself.")
+    redis_url: str = setting("REDIS_URL", "", redis_url, "Where rate limits are counted for all processes together. Unset: each process counts for itself.")
     workers: int = setting("WEB_CONCURRENCY", "2", whole(1, 64), "gunicorn worker processes.")
     threads: int = setting("CHAT_THREADS", "16", whole(1, 4096), "Threads of each worker; also its database connections, at most 32.")
     log_level: str = setting("LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "How much is logged.")
@@ -127,7 +161,7 @@ class Settings:
         "JWT_PUBLIC_KEY", "", text, "PEM text, or the path of a PEM file: RS256 and ES256 tokens signed with its private half are good too."
     )
     jwt_jwks_url: str = setting(
-        "JWT_JWKS_URL", "", text, "https address of an issuer's key set (plain http only on loopback); its RS256 and ES256 keys are cached and renewed."
+        "JWT_JWKS_URL", "", jwks_url, "https address of an issuer's key set (plain http only on loopback); its RS256 and ES256 keys are cached and renewed."
     )
     jwt_issuer: str = setting("JWT_ISSUER", "", text, "When set, every token must carry this `iss`.")
     jwt_audience: str = setting("JWT_AUDIENCE", "", text, "When set, every token must carry this `aud`.")
@@ -141,7 +175,7 @@ class Settings:
     )
     registration: bool = setting("CHAT_REGISTRATION", "true", flag, "Whether `POST /auths/register` lets people make accounts.")
 
-    public_url: str = setting("PUBLIC_URL", "", text, "How people reach the service from outside; an https address makes cookies Secure.")
+    public_url: str = setting("PUBLIC_URL", "", web_address, "How people reach the service from outside; an https address makes cookies Secure.")
     cors_origins: tuple[str, ...] = setting("CORS_ORIGINS", "", origins, "Exact origins, comma-separated, whose pages may call the API with a bearer token.")
     proxy_hops: int = setting("PROXY_HOPS", "0", whole(0, 10), "How many reverse proxies stand in front; only their forwarded addresses are believed.")
     ratelimit_enabled: bool = setting("RATELIMIT_ENABLED", "true", flag, "False turns every rate limit off but the back-off of accounts.")
@@ -199,7 +233,10 @@ def is_loopback(host: str) -> bool:
 def _read(meta: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
     value = environ.get(meta["name"], "").strip() or meta["default"]
     try:
+        value.encode()
         return meta["parse"](value)
+    except UnicodeEncodeError:
+        raise SettingError(f"{meta['name']} is not valid UTF-8.") from None
     except ValueError as error:
         raise SettingError(f"{meta['name']} {error}.") from None
 
@@ -207,25 +244,34 @@ def _read(meta: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
 def _secret(name: str, value: str, *, production: bool, folder: Path) -> str:
     if production and not value:
         raise SettingError(f"{name} is not set. In production it must be; for example: openssl rand -base64 48")
-    if production and (len(value.encode()) < 32 or len(set(value)) < 10 or any(word in value.lower() for word in SAMPLE_SECRETS)):
+    if production and is_weak(value):
         raise SettingError(f"{name} is too weak. Give at least 32 random bytes; for example: openssl rand -base64 48")
-    return value or kept_secret(folder / name.lower())
+    try:
+        return value or kept_secret(folder / name.lower())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{name} is not set, and none can be kept under CHAT_INSTANCE_PATH ({type(error).__name__}).") from None
+
+
+def is_weak(secret: str) -> bool:
+    """Short, made of few characters or of a run or a repetition, or out of somebody's example."""
+    steps = {ord(after) - ord(before) for before, after in pairwise(secret)}
+    return len(secret.encode()) < 32 or len(set(secret)) < 10 or len(steps) < 10 or any(word in secret.lower() for word in SAMPLE_SECRETS)
 
 
 def kept_secret(path: Path) -> str:
     """The secret kept in this file, made on the first call. Two processes that start at once agree on one."""
+    if path.exists() and (kept := path.read_text().strip()):
+        return kept
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    if not path.exists():
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
-        try:
-            os.link(draft, path)  # fails when another process was first, and then theirs counts
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text()
+    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        kept = file.read().strip()
+        if not kept:  # nobody was first, or the machine went down before what was written had reached the disk
+            kept = secrets.token_urlsafe(48)
+            file.write(kept)
+            file.flush()
+            os.fsync(file.fileno())
+    return kept
 
 
 def _pem(value: str) -> str:
@@ -235,16 +281,14 @@ def _pem(value: str) -> str:
         return Path(value).read_text()
     except OSError as error:
         raise SettingError(f"JWT_PUBLIC_KEY is neither PEM text nor a file that can be read ({error.strerror}).") from None
+    except ValueError:
+        raise SettingError("JWT_PUBLIC_KEY must hold a public key in PEM form.") from None
 
 
 def _check_together(settings: Settings) -> None:
-    if settings.jwt_jwks_url:
-        parts = urlsplit(settings.jwt_jwks_url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
-            raise SettingError("JWT_JWKS_URL must begin with https://.")
     if settings.jwt_public_key and "PUBLIC KEY" not in settings.jwt_public_key:
         raise SettingError("JWT_PUBLIC_KEY must hold a public key in PEM form.")
     if settings.default_page_size > settings.max_page_size:
         raise SettingError("CHAT_DEFAULT_PAGE_SIZE is larger than CHAT_MAX_PAGE_SIZE.")
-    if not settings.agent_types or any(len(name) > 50 for name in settings.agent_types):
-        raise SettingError("CHAT_AGENT_TYPES must name at least one type, each of at most 50 characters.")
+    if "primary" not in settings.agent_types or any(len(name) > 50 for name in settings.agent_types):
+        raise SettingError("CHAT_AGENT_TYPES must name primary, which new sessions get by default, and no type of more than 50 characters.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import unicodedata
 import uuid
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session as Unit
 
 from chatsvc.core import throttle
 from chatsvc.core.database import read, unit
-from chatsvc.core.errors import Conflict, NotFound, Unavailable, WrongCredentials
+from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem, Unavailable, WrongCredentials
 from chatsvc.core.models import User
 from chatsvc.core.models.types import Moment, one_moment
 from chatsvc.core.paging import Place, Window, seal, unseal
@@ -31,10 +32,15 @@ _NOBODY: Final = _hasher.hash("the password of an account that does not exist")
 _at_once = threading.BoundedSemaphore(2)
 HASH_WAIT_SECONDS = 10
 MIN_PASSWORD, MAX_PASSWORD = 8, 256
+MAX_NAME = 64
+# Letters, marks and symbols that show nothing: two names could look alike but for one of them. And two spaces, which look like one.
+BLANKS: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d159\U000e0100-\U000e01ef]|  ")
 
 
 def create(username: str, password: str, *, role: str = "USER") -> AnyRow:
     """A new account; Conflict when the name is taken, whatever its case."""
+    if problem := name_problem(username):
+        raise Invalid(Problem("username", problem))
     return _insert(username, _hash(password), role)
 
 
@@ -55,7 +61,11 @@ def authenticate(username: str, password: str, *, address: str) -> AnyRow:
     throttle.admit(account, address)
     found = read(select(*COLUMNS, User.password_hash).where(User.username_key == account))
     user = found[0] if found else None
-    good = _verify(user.password_hash if user else _NOBODY, password)
+    try:
+        good = _verify(user.password_hash if user else _NOBODY, password)
+    except Unavailable:
+        throttle.take_back(account, address)
+        raise
     if user is None or not good or user.disabled_at:
         raise WrongCredentials("Wrong username or password")
     throttle.forgive(account, address)
@@ -64,9 +74,18 @@ def authenticate(username: str, password: str, *, address: str) -> AnyRow:
     return user
 
 
+def name_problem(username: str) -> str | None:
+    """Why nobody may have this name."""
+    if not 1 <= len(username) <= MAX_NAME:
+        return f"must be 1 to {MAX_NAME} characters long"
+    if username != username.strip() or BLANKS.search(username) or any(unicodedata.category(char)[0] in "CZ" and char != " " for char in username):
+        return "must not begin or end with a space, or hold two in a row or invisible characters"
+    return None
+
+
 def name_key(username: str) -> str:
     """Under which a name is found: two that look alike but for case are one."""
-    return unicodedata.normalize("NFKC", username).casefold()[:255]
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())[:255]
 
 
 def _hash(password: str) -> str:

@@ -23,7 +23,6 @@ door = Door("auths", __name__, url_prefix="/auths")
 @door.route_for("POST", "/login", Route(Allow.ANYONE, "Sign in with name and password", body=schemas.Login, form=True, answer=schemas.TokensOut))
 def login(*, username: str, password: str, **_: Any) -> Response:
     limits.spend("login", f"address:{address.client()}")
-    limits.spend("login", f"account:{users.name_key(username)}:{address.client()}")
     user = users.authenticate(username, password, address=address.client())
     return tokens.handed_out(user.id, as_cookies=request.headers.get("X-Session", "").lower() == "cookie")
 
@@ -40,11 +39,14 @@ def register(*, username: str, password: str) -> wire.Body:
 def refresh() -> Response:
     token, by_cookie = _refresh_token()
     standing = revocations.standing(token.user_id, token.ids)
-    if standing.disabled_at or token.sign_in_id is None or standing.role is None:
+    # One that is good for longer than they are made here now would outlive what is kept of its revocation.
+    too_long = token.expires_at > tokens.sign_in_ends_at().timestamp()
+    if standing.disabled_at or standing.role is None or token.sign_in_id is None or too_long:
         raise Unauthenticated()
     if by_cookie:
         check_csrf(token)
-    if not revocations.spend(token.user_id, token.token_id, sign_in_id=token.sign_in_id, expires_at=tokens.sign_in_ends_at()):
+    limits.spend("login", f"user:{token.user_id}")
+    if not revocations.spend(token.user_id, token.token_id, sign_in_id=token.sign_in_id, expires_at=tokens.outlived_at(token)):
         raise Unauthenticated()
     if standing.revoked:
         raise Unauthenticated()
@@ -65,7 +67,7 @@ def _refresh_token() -> tuple[Token, bool]:
 @door.route_for("POST", "/logout", Route(Allow.USER, "Sign out: every token of this sign-in stops being good", status=204))
 def logout(caller: Caller) -> Response:
     token = caller.token
-    revocations.revoke(caller.user_id, token.sign_in_id or token.token_id, expires_at=tokens.sign_in_ends_at())
+    revocations.revoke(caller.user_id, token.sign_in_id or token.token_id, expires_at=tokens.outlived_at(token))
     response = tokens.without_cookies(Response(status=204))
     response.headers["Clear-Site-Data"] = '"cache"'
     return response

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates
 
 from chatsvc.api.common.fields import OneOf, QueryWhole, Text, cursor
-from chatsvc.core.users import MAX_PASSWORD, MIN_PASSWORD
+from chatsvc.core.users import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD, name_problem
 
 
 class Login(Schema):
@@ -22,13 +21,13 @@ class Login(Schema):
 
 
 class Register(Schema):
-    username = Text(max=64, required=True)
+    username = Text(max=MAX_NAME, required=True)
     password = Text(min=MIN_PASSWORD, max=MAX_PASSWORD, required=True)
 
     @validates("username")
     def plain(self, value: str, **_: Any) -> None:
-        if value != value.strip() or any(unicodedata.category(char)[0] in "CZ" and char != " " for char in value):
-            raise ValidationError("must not begin or end with a space, or hold invisible characters")
+        if problem := name_problem(value):
+            raise ValidationError(problem)
 
 
 class Refresh(Schema):
@@ -45,6 +44,7 @@ class TokensOut(Schema):
     refresh_token = fields.String()
     token_type = fields.String()
     expires_in = fields.Integer()
+    csrf_token = fields.String()
 
 
 class MeOut(Schema):

@@ -6,11 +6,11 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 from flask_jwt_extended import create_access_token, create_refresh_token
 
 from chatsvc.api.common import wire
-from chatsvc.api.common.caller import ACCESS_COOKIE, CSRF_COOKIE, REFRESH_COOKIE
+from chatsvc.api.common.caller import ACCESS_COOKIE, CSRF_COOKIE, REFRESH_COOKIE, Token, cookie_name, over_tls
 from chatsvc.extensions import settings
 
 REFRESH_PATH = "/auths"
@@ -25,14 +25,19 @@ def refresh_life() -> timedelta:
 
 
 def sign_in_ends_at() -> datetime:
-    """When the last token of a sign-in of now has run out."""
-    return datetime.now(UTC) + refresh_life()
+    """When the last token of a sign-in of now has run out, one that is being handed out this minute too."""
+    return datetime.now(UTC) + refresh_life() + timedelta(minutes=1)
+
+
+def outlived_at(token: Token) -> datetime:
+    """When this token and all of its sign-in have run out. Outside issuers' may be good for longer than ours."""
+    return max(sign_in_ends_at(), datetime.fromtimestamp(token.expires_at, UTC))
 
 
 def handed_out(user_id: str, *, sign_in: str | None = None, csrf: str | None = None, as_cookies: bool) -> Response:
     """A fresh pair for this user, of a new sign-in or the one given. Tokens in cookies are not also in the body, where a script could read them."""
     csrf = csrf or secrets.token_urlsafe(24)
-    claims = {"sid": sign_in or secrets.token_urlsafe(18), "csrf": csrf}
+    claims = {"sign_in": sign_in or secrets.token_urlsafe(18), "csrf": csrf}
     access = create_access_token(user_id, expires_delta=access_life(), additional_claims=claims)
     refresh = create_refresh_token(user_id, expires_delta=refresh_life(), additional_claims=claims)
     told: dict[str, Any] = {"token_type": "bearer", "expires_in": int(access_life().total_seconds())}
@@ -47,13 +52,9 @@ def handed_out(user_id: str, *, sign_in: str | None = None, csrf: str | None = N
 
 def without_cookies(response: Response) -> Response:
     for name, path in ((ACCESS_COOKIE, "/"), (REFRESH_COOKIE, REFRESH_PATH), (CSRF_COOKIE, "/")):
-        response.delete_cookie(name, path=path, secure=_over_tls(), httponly=name != CSRF_COOKIE, samesite="Strict")
+        response.delete_cookie(cookie_name(name), path=path, secure=over_tls(), httponly=name != CSRF_COOKIE, samesite="Strict")
     return response
 
 
 def _set_cookie(response: Response, name: str, value: str, *, life: timedelta, path: str, readable: bool = False) -> None:
-    response.set_cookie(name, value, max_age=life, path=path, secure=_over_tls(), httponly=not readable, samesite="Strict")
-
-
-def _over_tls() -> bool:
-    return request.is_secure or settings().public_url.startswith("https://")
+    response.set_cookie(cookie_name(name), value, max_age=life, path=path, secure=over_tls(), httponly=not readable, samesite="Strict")

@@ -15,18 +15,21 @@ from flask_jwt_extended.exceptions import JWTExtendedException
 
 from chatsvc.core import tokens
 from chatsvc.core.errors import Forbidden, Unauthenticated
+from chatsvc.extensions import settings
 
 ACCESS_COOKIE: Final = "chatsvc_access"
 REFRESH_COOKIE: Final = "chatsvc_refresh"
 CSRF_COOKIE: Final = "chatsvc_csrf"
 CSRF_HEADER: Final = "X-CSRF-Token"
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+OUR_OWN_PAGES: Final = ("same-origin", "none")  # "none": the person typed the address
 
 MAX_TOKEN: Final = 8192
 LAST_MOMENT: Final = 253_402_300_799  # the end of the year 9999
-CLOCK_SKEW: Final = 30
 CACHE_SECONDS: Final = 60
 CACHE_SIZE: Final = 10_000
+# What issuers call the claim that tells a refresh token, which is no access token whoever made it.
+KIND_CLAIMS: Final = ("type", "typ", "token_type", "token_use")
 NOT_A_TOKEN = (jwt.PyJWTError, JWTExtendedException, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -76,17 +79,32 @@ def identify(kind: str = "access", cookie: str = ACCESS_COOKIE) -> Caller:
 def presented(kind: str, cookie: str) -> tuple[Token, bool]:
     """The checked token of this request, and whether it came as a cookie; an Authorization header rules a cookie out."""
     header = request.headers.get("Authorization")
+    by_cookie = header is None
     if header is None:
-        text, by_cookie = request.cookies.get(cookie, ""), True
+        text = request.cookies.get(cookie_name(cookie), "")
+        # A page of a neighbouring host counts as the same site, and the browser sends our cookies along with what it asks for.
+        if request.headers.get("Sec-Fetch-Site", "none") not in OUR_OWN_PAGES:
+            raise Unauthenticated()
     else:
         scheme, _, text = header.partition(" ")
-        by_cookie = False
         if scheme.lower() != "bearer":
             raise Unauthenticated()
-    token = checked(text.strip())
+    token = checked(text.strip(" "))
     if token.kind != kind:
         raise Unauthenticated()
     return token, by_cookie
+
+
+def over_tls() -> bool:
+    """Whether the browser came here over TLS, as far as that is known."""
+    return request.is_secure or settings().public_url.startswith("https:")
+
+
+def cookie_name(name: str) -> str:
+    """Over TLS a name under which browsers take no cookie from a neighbouring host, so that none can sign somebody in as somebody else."""
+    if not over_tls():
+        return name
+    return f"__Secure-{name}" if name == REFRESH_COOKIE else f"__Host-{name}"  # the second kind has to be for the whole host
 
 
 def check_csrf(token: Token) -> None:
@@ -94,7 +112,7 @@ def check_csrf(token: Token) -> None:
     if request.method not in SAFE_METHODS:
         given = request.headers.get(CSRF_HEADER, "")
         if not token.csrf or not hmac.compare_digest(given.encode(), token.csrf.encode()):
-            raise Forbidden(f"Send the value of the cookie {CSRF_COOKIE} in the header {CSRF_HEADER}")
+            raise Forbidden(f"Send the value of the cookie {cookie_name(CSRF_COOKIE)} in the header {CSRF_HEADER}")
 
 
 def checked(text: str) -> Token:
@@ -103,7 +121,8 @@ def checked(text: str) -> Token:
         raise Unauthenticated()
     cache: dict[str, tuple[Token, float]] = current_app.extensions["chatsvc.tokens"]
     now = time.time()
-    hit = cache.get(text)
+    mark = _digest(text)
+    hit = cache.get(mark)
     if hit is not None and now < hit[1]:
         return hit[0]
     try:
@@ -114,25 +133,24 @@ def checked(text: str) -> Token:
         raise Unauthenticated()
     if len(cache) >= CACHE_SIZE:
         cache.clear()
-    cache[text] = (token, min(token.expires_at, now + CACHE_SECONDS))
+    cache[mark] = (token, min(token.expires_at, now + CACHE_SECONDS))
     return token
 
 
 def _understood(text: str, claims: dict[str, Any]) -> Token:
-    user_id, expires_at, sign_in, csrf = claims.get("sub"), claims.get("exp"), claims.get("sid"), claims.get("csrf")
+    user_id, expires_at, sign_in, csrf = claims.get("sub"), claims.get("exp"), claims.get("sign_in"), claims.get("csrf")
     if not isinstance(user_id, str) or not 1 <= len(user_id) <= 255 or "\0" in user_id:
         raise ValueError("sub")
     user_id.encode()  # a lone surrogate raises here rather than in a driver
-    if isinstance(expires_at, bool) or not isinstance(expires_at, int | float) or not 0 < expires_at < LAST_MOMENT:
+    if not isinstance(expires_at, int | float) or not 0 < expires_at < LAST_MOMENT:
         raise ValueError("exp")
-    kind = claims.get("type")
     return Token(
         user_id=user_id,
-        kind="refresh" if kind == "refresh" else "access",
+        kind="refresh" if any(str(claims.get(name)).lower() == "refresh" for name in KIND_CLAIMS) else "access",
         role="ADMIN" if claims.get("role") == "ADMIN" else "USER",
         expires_at=float(expires_at),
-        csrf=csrf if isinstance(csrf, str) else None,
-        # What is signed, and not the whole text: the signature's last character has spellings that mean the same.
+        csrf=csrf if isinstance(csrf, str) and csrf.isascii() else None,
+        # What is signed, and not the whole text: a signature has other spellings (padding, its twin on an elliptic curve) that are as good.
         token_id="token:" + _digest(text.rpartition(".")[0]),
         sign_in=sign_in if isinstance(sign_in, str) else None,
         sign_in_id="sign-in:" + _digest(f"{user_id}\0{sign_in}") if isinstance(sign_in, str) else None,

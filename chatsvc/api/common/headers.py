@@ -8,6 +8,7 @@ import secrets
 from flask import Flask, Response, g, request
 
 from chatsvc.api.common import limits
+from chatsvc.api.common.caller import over_tls
 from chatsvc.extensions import settings
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -16,7 +17,9 @@ SAFETY = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
+ONLY_TLS = "max-age=31536000"
 ALLOWED_METHODS = "GET, POST, PUT, PATCH, DELETE"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, X-Request-ID"
 EXPOSED_HEADERS = "X-Request-ID, Idempotent-Replayed, Retry-After, RateLimit, RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Link"
@@ -36,6 +39,8 @@ def install(app: Flask) -> None:
         response.headers["X-Request-ID"] = g.get("request_id", "")
         for name, value in SAFETY.items():
             response.headers.setdefault(name, value)
+        if over_tls():
+            response.headers.setdefault("Strict-Transport-Security", ONLY_TLS)
         limits.headers(response)
         return _cors(response)
 

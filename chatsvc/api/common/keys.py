@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import threading
 import time
 import urllib.request
+from collections import deque
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import PyJWK
+
+from config import SettingError
 
 log = logging.getLogger(__name__)
 
 FRESH_SECONDS = 300
-LEAST_SECONDS_BETWEEN_FETCHES = 30
+FETCHES = 3  # so many at most ...
+FETCHES_SECONDS = 90  # ... in any such time: enough for a rotation right after a renewal, and nothing for a flood to build on
+READ_TIMEOUT = 3
 FETCH_TIMEOUT = 5
+WAIT_FOR_A_FETCH = 3
 MAX_SET_BYTES = 256 * 1024
+RSA_BITS = range(2048, 8193)
 
 
 class Keys:
     """The HS256 secret, and where configured one public key or an issuer's key set."""
 
     def __init__(self, *, secret: str, public_key: str, jwks_url: str) -> None:
+        try:
+            jwt.get_algorithm_by_name("HS256").prepare_key(secret)
+        except jwt.InvalidKeyError:
+            raise SettingError("JWT_SECRET_KEY must be a secret, not a key pair, a certificate or a JWK.") from None
         self.secret = secret
-        self.public_key = public_key
+        self.public_key = _public_key(public_key) if public_key else None
         self.key_set = KeySet(jwks_url) if jwks_url else None
 
     @property
@@ -41,9 +56,26 @@ class Keys:
             key = self.key_set.get(kid) if self.key_set and isinstance(kid, str) else None
             if key is not None and key.algorithm_name == algorithm:
                 return key
-            if self.public_key:
+            if self.public_key is not None and algorithm_of(self.public_key) == algorithm:
                 return self.public_key
         raise jwt.InvalidKeyError("no key for this token")
+
+
+def algorithm_of(key: object) -> str | None:
+    """The one algorithm that this key verifies here; None for a key that is private, weak, or of another kind."""
+    if isinstance(key, RSAPublicKey):
+        return "RS256" if key.key_size in RSA_BITS else None
+    return "ES256" if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1) else None
+
+
+def _public_key(pem: str) -> RSAPublicKey | EllipticCurvePublicKey:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except Exception:
+        raise SettingError("JWT_PUBLIC_KEY cannot be read as a public key in PEM form.") from None
+    if algorithm_of(key) is None or not isinstance(key, RSAPublicKey | EllipticCurvePublicKey):
+        raise SettingError("JWT_PUBLIC_KEY must be an RSA key of 2048 to 8192 bits or a P-256 key.")
+    return key
 
 
 class KeySet:
@@ -52,35 +84,82 @@ class KeySet:
     def __init__(self, url: str) -> None:
         self.url = url
         self._keys: dict[str, PyJWK] = {}
-        self._fetched_at = self._tried_at = float("-inf")
+        self._fetched_at = float("-inf")
+        self._tried: deque[float] = deque(maxlen=FETCHES)
+        self._fetching: threading.Event | None = None
         self._lock = threading.Lock()
 
     def get(self, kid: str) -> PyJWK | None:
-        now = time.monotonic()
-        stale = now - self._fetched_at > FRESH_SECONDS
-        if (stale or kid not in self._keys) and now - self._tried_at > LEAST_SECONDS_BETWEEN_FETCHES:
-            self._renew(wait=kid not in self._keys)
+        """The key of this id. A known one is never waited for; for an unknown one, a fetch that is under way is."""
+        if kid in self._keys:
+            if time.monotonic() - self._fetched_at > FRESH_SECONDS:
+                self._renewal()
+            return self._keys.get(kid)
+        for _ in range(2):  # a fetch that was under way already may bring what was there before this key was
+            fetch = self._renewal()
+            if fetch is None or not fetch.wait(WAIT_FOR_A_FETCH) or kid in self._keys:
+                break
         return self._keys.get(kid)
 
-    def _renew(self, *, wait: bool) -> None:
-        if not self._lock.acquire(blocking=wait, timeout=FETCH_TIMEOUT * 2 if wait else -1):
-            return
+    def _renewal(self) -> threading.Event | None:
+        """The fetch that is under way, or one begun now if it is time for one."""
+        with self._lock:
+            now = time.monotonic()
+            if self._fetching is None and (len(self._tried) < FETCHES or now - self._tried[0] > FETCHES_SECONDS):
+                self._tried.append(now)
+                done = threading.Event()
+                # A thread of its own: however slow the issuer is, no request is slowed for longer than it agreed to wait.
+                threading.Thread(target=self._renew, args=(done,), name="jwks", daemon=True).start()
+                self._fetching = done
+            return self._fetching
+
+    def _renew(self, done: threading.Event) -> None:
         try:
-            if time.monotonic() - self._tried_at <= LEAST_SECONDS_BETWEEN_FETCHES:
-                return
-            self._tried_at = time.monotonic()
-            self._keys = self._fetch()
+            self._keys = fetched(self.url)
             self._fetched_at = time.monotonic()
-        except (OSError, ValueError, jwt.PyJWTError) as error:
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             log.warning("the key set at JWT_JWKS_URL could not be renewed (%s); %d known keys stay in use", type(error).__name__, len(self._keys))
         finally:
-            self._lock.release()
+            with self._lock:
+                self._fetching = None
+            done.set()
 
-    def _fetch(self) -> dict[str, PyJWK]:
-        with urllib.request.urlopen(self.url, timeout=FETCH_TIMEOUT) as response:  # noqa: S310 - config.py admits https, and http on loopback
-            document = json.loads(response.read(MAX_SET_BYTES))
-        found = {}
-        for entry in document["keys"] if isinstance(document, dict) and isinstance(document.get("keys"), list) else []:
-            if isinstance(entry, dict) and isinstance(entry.get("kid"), str) and entry.get("kty") in ("RSA", "EC") and entry.get("use", "sig") == "sig":
-                found[entry["kid"]] = PyJWK.from_dict(entry)
-        return found
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """The address in the settings was checked; the one that it might point to was not."""
+
+    def redirect_request(self, *args: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirect)
+
+
+def fetched(url: str) -> dict[str, PyJWK]:
+    """The usable keys of the set at this address; ValueError when there is none, so that garbage never replaces what is known."""
+    deadline = time.monotonic() + FETCH_TIMEOUT
+    request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "chatsvc"})  # noqa: S310 - config.py admits https, and http on loopback
+    body = b""
+    with _opener.open(request, timeout=READ_TIMEOUT) as response:
+        while piece := response.read1(65536):
+            body += piece
+            if len(body) > MAX_SET_BYTES or time.monotonic() > deadline:
+                raise ValueError("too large or too slow")
+    document = json.loads(body)
+    entries = document.get("keys") if isinstance(document, dict) else None
+    usable = [_usable(entry) for entry in entries] if isinstance(entries, list) else []
+    found = {key.key_id: key for key in usable if key is not None and key.key_id is not None}
+    if not found:
+        raise ValueError("no usable key")
+    return found
+
+
+def _usable(entry: Any) -> PyJWK | None:
+    """A key to verify RS256 or ES256 with. One that is not, or that cannot be read, does not spoil the others."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or entry.get("use", "sig") != "sig":
+        return None
+    try:
+        key = PyJWK.from_dict(entry)
+        return key if algorithm_of(key.key) == key.algorithm_name else None
+    except Exception:  # whatever a library makes of a strange key
+        return None

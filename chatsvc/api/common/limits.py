@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+import threading
 import time
+from typing import NamedTuple
 
 from flask import Response, current_app, g
-from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.storage import MemoryStorage, RedisStorage, Storage
-from limits.strategies import FixedWindowRateLimiter
 from redis.exceptions import RedisError
 
 from chatsvc.core.errors import TooMany
@@ -25,33 +25,68 @@ REDIS_TIMEOUT = 0.1
 REDIS_REST_SECONDS = 5
 
 
+class Count(NamedTuple):
+    """How a count stands: so many were counted in this window, which ends in so many seconds."""
+
+    amount: int
+    seconds_left: int
+
+
 class Counter:
     """Counts in the shared storage, and in this process's own while that is away."""
 
     def __init__(self, config: Settings) -> None:
-        self._own = FixedWindowRateLimiter(MemoryStorage())
-        self._shared = FixedWindowRateLimiter(_redis(config.redis_url)) if config.redis_url else None
-        self._shared_away_until = 0.0
+        self._own = MemoryStorage()
+        self._shared = _redis(config.redis_url) if config.redis_url else None
+        self._away_until: float | None = None
+        self._lock = threading.Lock()
 
-    def hit(self, item: RateLimitItem, name: str) -> tuple[bool, int, float]:
-        """Whether one more is allowed, how many are left after it, and when the count starts anew."""
-        if self._shared is not None and time.monotonic() >= self._shared_away_until:
+    def hit(self, key: str, seconds: int) -> Count:
+        """One more under this key."""
+        if self._shared is not None and self._may_ask():
             try:
-                return _hit(self._shared, item, name)
+                # Redis says in whole seconds, rounded, how much is left; a caller who comes back when told must not be early.
+                count = _hit(self._shared, key, seconds, rounding=0.5)
             except RedisError as error:
-                self._shared_away_until = time.monotonic() + REDIS_REST_SECONDS
-                log.warning("Redis does not answer (%s): rate limits are counted per process for the next %d s", type(error).__name__, REDIS_REST_SECONDS)
-        return _hit(self._own, item, name)
+                self._lost(error)
+            else:
+                self._found()
+                return count
+        return _hit(self._own, key, seconds)
+
+    def _may_ask(self) -> bool:
+        """Always, while it answers; else one request every few seconds, so that the others are not slowed."""
+        if self._away_until is None:
+            return True
+        with self._lock:
+            if self._away_until is None or time.monotonic() < self._away_until:
+                return self._away_until is None
+            self._away_until = time.monotonic() + REDIS_REST_SECONDS
+            return True
+
+    def _lost(self, error: RedisError) -> None:
+        with self._lock:
+            first, self._away_until = self._away_until is None, time.monotonic() + REDIS_REST_SECONDS
+        if first:
+            log.warning("Redis does not answer (%s): until it does, each process counts rate limits for itself", type(error).__name__)
+
+    def _found(self) -> None:
+        if self._away_until is None:
+            return
+        with self._lock:
+            back, self._away_until = self._away_until is not None, None
+        if back:
+            log.warning("Redis answers again: rate limits are counted for all processes together")
 
 
 def _redis(url: str) -> Storage:
     return RedisStorage(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, key_prefix="chatsvc")
 
 
-def _hit(limiter: FixedWindowRateLimiter, item: RateLimitItem, name: str) -> tuple[bool, int, float]:
-    allowed = limiter.hit(item, name)
-    stats = limiter.get_window_stats(item, name)
-    return allowed, stats.remaining, stats.reset_time
+def _hit(storage: Storage, key: str, seconds: int, rounding: float = 0) -> Count:
+    amount = storage.incr(key, seconds)
+    left = storage.get_expiry(key) - time.time() + rounding
+    return Count(amount, min(seconds, max(1, math.ceil(left))))
 
 
 def spend(kind: str, who: str) -> None:
@@ -61,14 +96,12 @@ def spend(kind: str, who: str) -> None:
         return
     limit: Limit = getattr(config, f"ratelimit_{kind}")
     counter: Counter = current_app.extensions["chatsvc.limits"]
-    item = RateLimitItemPerSecond(limit.amount, limit.seconds)
-    # Names from outside may be long and may hold the storage's own separators.
-    name = f"{kind}:{hashlib.sha256(who.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
-    allowed, left, reset_at = counter.hit(item, name)
-    seconds = max(1, math.ceil(reset_at - time.time()))
-    g.rate_limit = (kind, limit, left, seconds)
-    if not allowed:
-        raise TooMany("Too many requests. Wait, then try again", retry_after=seconds)
+    # Names from outside may be long and may hold the storage's own separators; a count of another window is another count.
+    digest = hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    count = counter.hit(f"{kind}:{limit.seconds}:{digest}", limit.seconds)
+    g.rate_limit = (kind, limit, max(0, limit.amount - count.amount), count.seconds_left)
+    if count.amount > limit.amount:
+        raise TooMany("Too many requests. Wait, then try again", retry_after=count.seconds_left)
 
 
 def headers(response: Response) -> Response:
