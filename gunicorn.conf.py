@@ -4,7 +4,9 @@ from config import load as _load
 
 _settings = _load()
 
-bind = f"{_settings.host}:{_settings.port}"
+bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
+# What a proxy says of the client is read by the application, from as many proxies as PROXY_HOPS names, and by nobody else.
+forwarded_allow_ips = ""
 workers = _settings.workers
 worker_class = "gthread"
 threads = _settings.threads

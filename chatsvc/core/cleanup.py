@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session as Unit
 
 from chatsvc.core import idempotency, throttle
@@ -76,10 +76,11 @@ def _erase_keys(tx: Unit, before: datetime) -> int:
 
 @unit
 def _erase_throttles(tx: Unit, before: datetime) -> int:
-    """Those that never signed in; an address that did stays known."""
+    """Those that never signed in; an address that did stays known, as long as it is trusted."""
+    strange = or_(LoginThrottle.succeeded_at.is_(None), LoginThrottle.succeeded_at < datetime.now(UTC) - throttle.TRUSTED_FOR)
     old = tx.execute(
         select(LoginThrottle.account, LoginThrottle.address)
-        .where(LoginThrottle.touched_at < before, LoginThrottle.succeeded_at.is_(None))
+        .where(LoginThrottle.touched_at < before, strange)
         .order_by(LoginThrottle.touched_at)
         .limit(BATCH)
     ).all()

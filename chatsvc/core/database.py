@@ -55,6 +55,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "json_deserializer": orjson.loads,
         "pool_size": min(settings.threads, 32),
         "max_overflow": 0,
+        "hide_parameters": True,  # a failed statement is logged; what people wrote is not
         "pool_timeout": LOCK_SECONDS,
     }
     if settings.sqlite:
