@@ -71,6 +71,13 @@ def create_trigger(name: str, *, event: str, table: str, when: str, file: str) -
     op.execute(sa.text(f"CREATE TRIGGER {name} {event} ON {table} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {name}()"))
 
 
+def create_truncate_trigger(name: str, *, table: str, file: str) -> None:
+    """For PostgreSQL's TRUNCATE, which no row trigger sees."""
+    body = (SQL / file).read_text().replace("{now}", "now()")
+    op.execute(sa.text(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n{body}RETURN NULL;\nEND\n$$"))
+    op.execute(sa.text(f"CREATE TRIGGER {name} AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {name}()"))
+
+
 def create_guard(name: str, *, event: str, table: str, when: str, message: str) -> None:
     """A row trigger that refuses the change."""
     if on_sqlite():

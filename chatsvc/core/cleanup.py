@@ -55,13 +55,14 @@ def _erase_sessions(tx: Unit, gone: datetime) -> int:
     if found is None:
         return 0
     idempotency.forget_answers(tx, found)
-    return changed(tx, delete(ChatSession).where(ChatSession.id == found))
+    return changed(tx, delete(ChatSession).where(ChatSession.id == found, ChatSession.deleted_at < gone))
 
 
 @unit
 def _erase_rows(tx: Unit, table: Any, key: Any, column: Any, before: datetime) -> int:
     some = select(key).where(column < before).order_by(column).limit(BATCH)
-    return changed(tx, delete(table).where(key.in_(some)))
+    # Asked again of each row: one that was restored meanwhile stays.
+    return changed(tx, delete(table).where(key.in_(some), column < before))
 
 
 @unit
@@ -79,10 +80,7 @@ def _erase_throttles(tx: Unit, before: datetime) -> int:
     """Those that never signed in; an address that did stays known, as long as it is trusted."""
     strange = or_(LoginThrottle.succeeded_at.is_(None), LoginThrottle.succeeded_at < datetime.now(UTC) - throttle.TRUSTED_FOR)
     old = tx.execute(
-        select(LoginThrottle.account, LoginThrottle.address)
-        .where(LoginThrottle.touched_at < before, strange)
-        .order_by(LoginThrottle.touched_at)
-        .limit(BATCH)
+        select(LoginThrottle.account, LoginThrottle.address).where(LoginThrottle.touched_at < before, strange).order_by(LoginThrottle.touched_at).limit(BATCH)
     ).all()
     for row in old:
         changed(tx, delete(LoginThrottle).where(LoginThrottle.account == row.account, LoginThrottle.address == row.address, LoginThrottle.touched_at < before))

@@ -23,14 +23,21 @@ def check() -> dict[str, str]:
     except DBAPIError:
         return {"migrations": "The tables are not there. Run: flask db upgrade"}
     found = rows[0].version_num if rows else "none"
+    if found not in ("none", *known_revisions()):
+        return {"migrations": f"The database is at revision {found}, which this code does not know: it was migrated by a newer release"}
     if found != newest_revision():
         return {"migrations": f"The database is at revision {found}, this code needs {newest_revision()}. Run: flask db upgrade"}
     return {}
 
 
-@cache
 def newest_revision() -> str:
+    return known_revisions()[0]
+
+
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """The revisions that came with this code, newest first."""
     folder = Path(__file__).resolve().parents[2] / "migrations"
     config = Config()
     config.set_main_option("script_location", str(folder))
-    return ScriptDirectory.from_config(config).get_current_head() or "none"
+    return tuple(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())

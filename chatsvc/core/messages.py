@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Insert, Select, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Insert, func, insert, literal, select, update
 from sqlalchemy.orm import Session as Unit
 
 from chatsvc.core import cap, idempotency, sessions
@@ -13,7 +13,7 @@ from chatsvc.core.errors import Conflict, Forbidden, NotFound
 from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.core.models.types import Json, later, now
 from chatsvc.core.paging import Page, Place, Window, seal, unseal
-from chatsvc.core.read_models import MESSAGE, messages_as_json, messages_from_json
+from chatsvc.core.read_models import MESSAGE, in_session, messages_as_json, messages_from_json
 from chatsvc.core.rows import AnyRow, changed
 from chatsvc.extensions import settings
 
@@ -81,11 +81,13 @@ def page(user_id: str, session_id: str, *, role: str | None, newest_first: bool,
     _history_is_kept()
     scope = f"messages:{user_id}:{session_id}:{role}:{newest_first}"
     place = unseal(scope, window.cursor) if window.cursor else None
-    shown = [ChatMessage.session_id == session_id, ChatMessage.deleted_at.is_(None)]
+    listed = in_session(session_id, newest_first=newest_first, after=place.after[0] if place else None)
+    total: ColumnElement[int] = ChatSession.message_count.expression
     if role:
-        shown.append(ChatMessage.role == role)
-    total = select(func.count()).select_from(ChatMessage).where(*shown).scalar_subquery() if role else ChatSession.message_count
-    listed = _part(select(*MESSAGE).where(*shown), newest_first, place, window)
+        listed = listed.where(ChatMessage.role == role)
+        live = (ChatMessage.session_id == session_id, ChatMessage.deleted_at.is_(None), ChatMessage.role == role)
+        total = select(func.count()).select_from(ChatMessage).where(*live).scalar_subquery()
+    listed = listed.limit(window.size + 1).offset(0 if place else window.offset)
     found = read(select(total.label("total"), messages_as_json(listed).label("messages")).select_from(ChatSession).where(*sessions.owned(user_id, session_id)))
     if not found:
         raise NotFound("Session")
@@ -95,14 +97,6 @@ def page(user_id: str, session_id: str, *, role: str | None, newest_first: bool,
     rows = messages[: window.size]
     cursor = seal(scope, Place((rows[-1].id,), rank + window.size)) if goes_on else None
     return Page(rows, found[0].total, window.size, rank, cursor)
-
-
-def _part(messages: Select[Any], newest_first: bool, place: Place | None, window: Window) -> Select[Any]:
-    ordered = messages.order_by(ChatMessage.id.desc() if newest_first else ChatMessage.id).limit(window.size + 1)
-    if place is None:
-        return ordered.offset(window.offset)
-    (last,) = place.after
-    return ordered.where(ChatMessage.id < last if newest_first else ChatMessage.id > last)
 
 
 @unit

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Text, cast, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, literal_column, select, tuple_
 
 from chatsvc.core.models import ChatMessage, ChatSession
+from chatsvc.core.models.types import Key, Uuid
 from chatsvc.extensions import db
 
 SESSION = (
@@ -59,6 +60,22 @@ class MessageView(NamedTuple):
     created_at: datetime
     edited_at: datetime | None
     deleted_at: datetime | None
+
+
+def in_session(session_id: str, *, newest_first: bool, after: int | None = None) -> Select[Any]:
+    """The live messages of one session, in order (from beyond a message on), for a LIMIT to cut."""
+    session, order = ChatMessage.session_id, (ChatMessage.session_id, ChatMessage.id)
+    if db.engine.dialect.name == "sqlite":
+        bounds = [session == session_id, *([] if after is None else [ChatMessage.id < after if newest_first else ChatMessage.id > after])]
+    elif after is None:
+        # A range of one session and not an equality: there PostgreSQL would know that the order by id alone will do, and in a
+        # database of few long sessions walk the primary key, through everybody's messages.
+        bounds = [session >= session_id, session <= session_id]
+    else:
+        here, there = tuple_(*order), tuple_(literal(session_id, Uuid), literal(after, Key))
+        bounds = [session >= session_id, here < there] if newest_first else [here > there, session <= session_id]
+    messages = select(*MESSAGE).where(*bounds, ChatMessage.deleted_at.is_(None))
+    return messages.order_by(*(column.desc() for column in order)) if newest_first else messages.order_by(*order)
 
 
 def messages_as_json(messages: Select[Any]) -> ColumnElement[str]:

@@ -18,7 +18,7 @@ from chatsvc.core.errors import Conflict, NotFound
 from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.core.models.types import Moment, Uuid, later, now, one_moment, title_holds
 from chatsvc.core.paging import Page, Place, Window, seal, unseal
-from chatsvc.core.read_models import MESSAGE, SESSION, MessageView, messages_as_json, messages_from_json
+from chatsvc.core.read_models import SESSION, MessageView, in_session, messages_as_json, messages_from_json
 from chatsvc.core.rows import AnyRow, changed
 from chatsvc.extensions import settings
 
@@ -102,9 +102,7 @@ def get(user_id: str, session_id: str) -> AnyRow:
 
 def thread(user_id: str, session_id: str, *, message_limit: int) -> Thread:
     """The session and its newest messages."""
-    newest = (
-        select(*MESSAGE).where(ChatMessage.session_id == session_id, ChatMessage.deleted_at.is_(None)).order_by(ChatMessage.id.desc()).limit(message_limit + 1)
-    )
+    newest = in_session(session_id, newest_first=True).limit(message_limit + 1)
     found = read(select(*SESSION, messages_as_json(newest).label("messages")).where(*owned(user_id, session_id)))
     if not found:
         raise NotFound("Session")

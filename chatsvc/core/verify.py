@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Select, and_, case, func, literal, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from chatsvc.core.database import read
 from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.core.models.types import Uuid
+from chatsvc.core.rows import AnyRow
 from chatsvc.extensions import settings
 
 BATCH = 100  # sessions a statement; few enough that long sessions stay within the statement timeout
-NOWHERE = "00000000-0000-0000-0000-000000000000"
+LOWEST = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +29,31 @@ class Breach:
 
 
 def breaches() -> Iterator[Breach]:
-    """All there are, a batch of sessions at a time; each batch is one statement, so it is one moment of the database."""
-    last = NOWHERE
+    """All there are, a batch of sessions at a time; the rows of each batch are read in one statement, so as of one moment."""
+    last: str | None = None
     while rows := read(_batch(last)):
         for row in rows:
-            for what in ("message_count", "title", "title_message_id", "last_message", "last_message_at", "last_message_id"):
-                kept, found = getattr(row, what), getattr(row, f"true_{what}")
-                if kept != found:
-                    yield Breach(row.id, what, kept, found)
-            if (row.status == "ACTIVE") != (row.ended_at is None):
-                yield Breach(row.id, "ended_at", row.ended_at, f"status {row.status}")
-            if row.strays:
-                yield Breach(row.id, "user_id of its messages", row.strays, 0)
+            yield from _of(row)
+        yield from _orphans(last, rows[-1].id)
         last = rows[-1].id
+    yield from _orphans(last, None)
     yield from _over_the_cap()
 
 
-def _batch(last: str) -> Select[tuple[object, ...]]:
+def _of(row: AnyRow) -> Iterator[Breach]:
+    for what in ("message_count", "title", "title_message_id", "last_message", "last_message_at", "last_message_id"):
+        kept, found = getattr(row, what), getattr(row, f"true_{what}")
+        if kept != found:
+            yield Breach(row.id, what, kept, found)
+    if (row.status == "ACTIVE") != (row.ended_at is None):
+        yield Breach(row.id, "ended_at", row.ended_at, f"status {row.status}")
+    if row.strays:
+        yield Breach(row.id, "user_id of its messages", row.strays, 0)
+
+
+def _batch(last: str | None) -> Select[tuple[object, ...]]:
     s = ChatSession
-    sessions = select(s.__table__).where(s.id > literal(last, Uuid)).order_by(s.id).limit(BATCH).subquery("s")
+    sessions = select(s.__table__).where(*_between(s.id, last, None)).order_by(s.id).limit(BATCH).subquery("s")
     live = and_(ChatMessage.session_id == sessions.c.id, ChatMessage.deleted_at.is_(None))
     first = aliased(ChatMessage)
     newest = aliased(ChatMessage)
@@ -76,6 +83,19 @@ def _batch(last: str) -> Select[tuple[object, ...]]:
         .outerjoin(newest, newest.id == newest_id)
         .order_by(sessions.c.id)
     )
+
+
+def _between(column: ColumnElement[str] | InstrumentedAttribute[str], after: str | None, up_to: str | None) -> list[ColumnElement[bool]]:
+    above = column >= literal(LOWEST, Uuid) if after is None else column > literal(after, Uuid)
+    return [above] if up_to is None else [above, column <= literal(up_to, Uuid)]
+
+
+def _orphans(after: str | None, up_to: str | None) -> Iterator[Breach]:
+    """Messages whose session is gone, which a connection to SQLite without its foreign keys can leave behind."""
+    m = ChatMessage
+    gone = ~select(ChatSession.id).where(ChatSession.id == m.session_id, *_between(ChatSession.id, after, up_to)).exists()
+    for row in read(select(m.session_id, func.count().label("amount")).where(*_between(m.session_id, after, up_to), gone).group_by(m.session_id)):
+        yield Breach(row.session_id, "messages of a session that is gone", row.amount, 0)
 
 
 def _over_the_cap() -> Iterator[Breach]:

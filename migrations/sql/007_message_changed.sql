@@ -1,3 +1,5 @@
+-- The look-backs ask for a range of one session and not for an equality: there PostgreSQL would know that the order by
+-- id alone will do, and in a database of few long sessions walk the primary key, through everybody's messages.
 -- The count first: it takes the row's lock. The look-back comes in a later statement, since within one the
 -- subquery would still see the rows as they were before the lock was waited for.
 UPDATE chat_sessions SET
@@ -7,16 +9,19 @@ WHERE id = NEW.session_id;
 UPDATE chat_sessions SET
   (last_message_id, last_message, last_message_at) = (
     SELECT m.id, substr(m.content, 1, 100), m.created_at FROM chat_messages m
-    WHERE m.session_id = chat_sessions.id AND m.deleted_at IS NULL AND m.status <> 'streaming' AND m.content <> ''
-    ORDER BY m.id DESC LIMIT 1)
+    WHERE m.session_id BETWEEN chat_sessions.id AND chat_sessions.id AND m.deleted_at IS NULL
+      AND m.status <> 'streaming' AND m.content <> ''
+    ORDER BY m.session_id DESC, m.id DESC LIMIT 1)
 WHERE id = NEW.session_id
   AND (last_message_id = NEW.id OR NEW.deleted_at IS NULL AND (last_message_id IS NULL OR last_message_id < NEW.id));
 UPDATE chat_sessions SET
   title_message_id = (
     SELECT m.id FROM chat_messages m
-    WHERE m.session_id = chat_sessions.id AND m.deleted_at IS NULL AND m.role = 'user' ORDER BY m.id LIMIT 1),
+    WHERE m.session_id BETWEEN chat_sessions.id AND chat_sessions.id AND m.deleted_at IS NULL AND m.role = 'user'
+    ORDER BY m.session_id, m.id LIMIT 1),
   title = CASE title_from WHEN 'message' THEN (
     SELECT substr(m.content, 1, 50) FROM chat_messages m
-    WHERE m.session_id = chat_sessions.id AND m.deleted_at IS NULL AND m.role = 'user' ORDER BY m.id LIMIT 1) ELSE title END
+    WHERE m.session_id BETWEEN chat_sessions.id AND chat_sessions.id AND m.deleted_at IS NULL AND m.role = 'user'
+    ORDER BY m.session_id, m.id LIMIT 1) ELSE title END
 WHERE id = NEW.session_id
   AND (title_message_id = NEW.id OR NEW.deleted_at IS NULL AND NEW.role = 'user' AND (title_message_id IS NULL OR title_message_id > NEW.id));

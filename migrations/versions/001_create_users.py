@@ -24,6 +24,7 @@ def upgrade() -> None:
         moment("disabled_at", nullable=True),
         sa.CheckConstraint("role IN ('USER', 'ADMIN')", name="role"),
     )
+    op.create_index("idx_users_created_at", "users", ["created_at", "id"])
 
 
 def downgrade() -> None:

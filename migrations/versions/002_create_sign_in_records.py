@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from migrations.steps import moment
+from migrations.steps import moment, refuse_to_lose
 
 revision = "002"
 down_revision = "001"
@@ -34,5 +34,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drops the list of revoked tokens: change JWT_SECRET_KEY with this step, or they are good again."""
+    refuse_to_lose("revoked tokens", "SELECT count(*) FROM revoked_tokens")
+    refuse_to_lose("counts of wrong passwords", "SELECT count(*) FROM login_throttles")
     op.drop_table("login_throttles")
     op.drop_table("revoked_tokens")

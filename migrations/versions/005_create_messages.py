@@ -41,11 +41,18 @@ def upgrade() -> None:
         when="NEW.id <> OLD.id OR NEW.session_id <> OLD.session_id OR NEW.user_id <> OLD.user_id",
         message="a message keeps its id, its session and its owner",
     )
+    if on_sqlite():
+        # Its shell leaves foreign keys off: whoever erases a session there erases its messages all the same.
+        op.execute(
+            "CREATE TRIGGER chat_session_erased AFTER DELETE ON chat_sessions FOR EACH ROW BEGIN DELETE FROM chat_messages WHERE session_id = OLD.id; END"
+        )
 
 
 def downgrade() -> None:
     """Drops every message."""
     refuse_to_lose("messages", "SELECT count(*) FROM chat_messages")
+    if on_sqlite():
+        op.execute("DROP TRIGGER chat_session_erased")
     op.drop_table("chat_messages")
     if not on_sqlite():
         op.execute("DROP FUNCTION chat_message_stays()")

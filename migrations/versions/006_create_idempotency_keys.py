@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from migrations.steps import moment, uuid
+from migrations.steps import moment, refuse_to_lose, uuid
 
 revision = "006"
 down_revision = "005"
@@ -28,4 +28,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drops the keys of the last day: a retry that crosses this step writes a second time."""
+    refuse_to_lose("answers kept for retries", "SELECT count(*) FROM idempotency_keys")
     op.drop_table("idempotency_keys")

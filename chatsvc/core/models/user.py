@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, String
+from sqlalchemy import CheckConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from chatsvc.core.models.types import Moment
@@ -13,7 +13,7 @@ from chatsvc.extensions import Model
 
 class User(Model):
     __tablename__ = "users"
-    __table_args__ = (CheckConstraint("role IN ('USER', 'ADMIN')", name="role"),)
+    __table_args__ = (CheckConstraint("role IN ('USER', 'ADMIN')", name="role"), Index("idx_users_created_at", "created_at", "id"))
 
     # Text and not a native UUID: it is compared with the `sub` of tokens, which may be any string.
     id: Mapped[str] = mapped_column(String(36), primary_key=True)

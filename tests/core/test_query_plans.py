@@ -1,0 +1,239 @@
+"""Every list and every check finds its rows by an index: 10,000 sessions, 200,000 messages, one user with half of them, one session with a tenth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from chatsvc.core import cleanup, health, idempotency, messages, sessions, stats, tokens, users, verify
+from chatsvc.core.database import read
+from chatsvc.core.idempotency import Answer, Claim
+from chatsvc.core.models import ChatSession
+from chatsvc.core.paging import Page, Window
+from chatsvc.core.read_models import SESSION
+from chatsvc.core.sessions import Filters
+from tests import postgres
+from tests.migrations import big
+from tests.migrations.conftest import Database
+from tests.migrations.plans import conditions, explained, rows_met, sent_by, sorts, whole_tables
+
+ORDINARY = "user 7"  # one with as few sessions as most
+FILTERS = {
+    "all": Filters(),
+    "of an agent": Filters(agent_type="primary"),
+    "of an agent not used": Filters(agent_type="router"),
+    "active": Filters(active=True),
+    "ended": Filters(active=False),
+    "found by title": Filters(search="ÄPFEL"),
+    "found by a rare title": Filters(search="message 1234 "),
+    "not found by title": Filters(search="nothing has this title"),
+}
+Verbs = dict[str, Callable[[], Any]]
+
+
+@pytest.fixture(scope="module")
+def database(engine_name: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Database]:
+    if engine_name == "sqlite":
+        made = Database(f"sqlite:///{tmp_path_factory.mktemp('big') / 'big.db'}")
+        big.fill(made)
+        yield made
+        made.close()
+        return
+    with postgres.new_database(request.getfixturevalue("server")) as url:
+        made = Database(url)
+        big.fill(made)
+        yield made
+        made.close()
+
+
+@pytest.fixture(autouse=True)
+def context(database: Database) -> Iterator[None]:
+    with database.app.app_context():
+        yield
+
+
+def longest(database: Database, user_id: str) -> str:
+    return str(database.raw.one("SELECT id FROM chat_sessions WHERE user_id = ? AND deleted_at IS NULL ORDER BY message_count DESC, id LIMIT 1", user_id))
+
+
+def deleted_sessions(user_id: str) -> Any:
+    """The list behind `?deleted=true`."""
+    shown = select(*SESSION).where(ChatSession.user_id == user_id, ChatSession.deleted_at.is_not(None))
+    return read(shown.order_by(ChatSession.updated_at.desc(), ChatSession.id.desc()).limit(5))
+
+
+def session_lists(user_id: str) -> Verbs:
+    """Each list of sessions, at its beginning and by cursor."""
+    found: Verbs = {"deleted sessions": partial(deleted_sessions, user_id)}
+    for name, filters in FILTERS.items():
+        found[f"sessions, {name}"] = partial(sessions.page, user_id, filters, Window(5))
+        cursor = found[f"sessions, {name}"]().next_cursor
+        if cursor:
+            found[f"sessions, {name}, by cursor"] = partial(sessions.page, user_id, filters, Window(5, cursor=cursor))
+    return found
+
+
+def message_lists(database: Database, user_id: str, role: str | None) -> Verbs:
+    """Each list of a session's messages, at its beginning and by cursor; with them the thread, which is one too."""
+    session = longest(database, user_id)
+    found: Verbs = {"a thread": partial(sessions.thread, user_id, session, message_limit=5)} if role is None else {}
+    for newest_first in (False, True):
+        name, page = f"messages of {role}, {'newest' if newest_first else 'oldest'} first", partial(messages.page, user_id, session, role=role)
+        found[name] = partial(page, newest_first=newest_first, window=Window(5))
+        found[f"{name}, by cursor"] = partial(page, newest_first=newest_first, window=Window(5, cursor=found[name]().next_cursor))
+    return found
+
+
+def other_reads(database: Database, user_id: str) -> Verbs:
+    session = longest(database, user_id)
+    return {
+        "a session": partial(sessions.get, user_id, session),
+        "figures": partial(stats.of_user, user_id),
+        "the caller's standing": partial(tokens.standing, user_id, ["token 1", "token 2"]),
+        "sessions far down": partial(sessions.page, user_id, Filters(), Window(5, offset=4_000)),
+        "sessions past the end": partial(sessions.page, user_id, Filters(), Window(5, offset=400_000)),
+        "messages far down": partial(messages.page, user_id, session, role=None, newest_first=False, window=Window(5, offset=15_000)),
+    }
+
+
+def account_lists() -> Verbs:
+    return {
+        "accounts": partial(users.everybody, Window(5)),
+        "accounts, by cursor": partial(users.everybody, Window(5, cursor=users.everybody(Window(5))[1])),
+    }
+
+
+def all_reads(database: Database, user_id: str) -> Verbs:
+    roles = [message_lists(database, user_id, role) for role in (None, "user", "assistant")]
+    return session_lists(user_id) | roles[0] | roles[1] | roles[2] | other_reads(database, user_id)
+
+
+def writes(database: Database, user_id: str) -> Verbs:
+    """All that a user does to sessions and messages, in an order in which it can be done."""
+    session = longest(database, user_id)
+    message = int(database.raw.one("SELECT max(id) FROM chat_messages WHERE session_id = ? AND deleted_at IS NULL", session))
+    other = sessions.page(user_id, Filters(), Window(5, offset=3)).rows[0].id
+    key = partial(idempotency.once, Claim(user_id, "new", "f"), partial(Answer, 201, b"{}"))
+    return {
+        "create up to the cap and beyond": lambda: [sessions.create(user_id, agent_type="research") for _ in range(6)],
+        "archive": partial(sessions.archive, user_id, session),
+        "append and resume": partial(messages.append, user_id, session, role="user", content="Hello"),
+        "append": partial(messages.append, user_id, session, role="assistant", content="Hello"),
+        "change": partial(sessions.change, user_id, session, title="Mine", metadata={}, active=True),
+        "edit": partial(messages.edit, user_id, session, message, content="Edited"),
+        "remove a message": partial(messages.remove, user_id, session, message),
+        "restore a message": partial(messages.restore, user_id, session, message),
+        "remove": partial(sessions.remove, user_id, session),
+        "restore": partial(sessions.restore, user_id, session),
+        "take a key": key,
+        "replay a key": key,
+        "erase": partial(sessions.erase, user_id, other),
+    }
+
+
+def found_without_an_index(verbs: Verbs) -> dict[str, list[str]]:
+    found = {name: [step for statement in sent_by(verb) for step in whole_tables(explained(statement))] for name, verb in verbs.items()}
+    return {name: steps for name, steps in found.items() if steps}
+
+
+@pytest.mark.parametrize("user_id", [big.BUSY, ORDINARY])
+def test_every_list_and_every_read_finds_its_rows_by_an_index(database: Database, user_id: str) -> None:
+    assert found_without_an_index(all_reads(database, user_id)) == {}
+
+
+@pytest.mark.parametrize("user_id", [big.BUSY, ORDINARY])
+def test_a_list_or_a_read_takes_two_statements_at_most(database: Database, user_id: str) -> None:
+    amounts = {name: len(sent_by(verb)) for name, verb in (all_reads(database, user_id) | account_lists() | {"readiness": health.check}).items()}
+    assert {name: amount for name, amount in amounts.items() if not 1 <= amount <= 2} == {}
+
+
+def test_a_long_list_comes_sorted_out_of_its_index(database: Database) -> None:
+    verbs = {name: verb for name, verb in session_lists(big.BUSY).items() if "not" not in name} | message_lists(database, big.BUSY, None) | account_lists()
+    sorted_anew = {name: [step for statement in sent_by(verb) for step in sorts(explained(statement))] for name, verb in verbs.items()}
+    assert {name: steps for name, steps in sorted_anew.items() if steps} == {}
+
+
+def test_a_search_in_titles_reads_the_rows_of_that_user_alone(database: Database) -> None:
+    (statement,) = sent_by(partial(sessions.page, ORDINARY, FILTERS["found by title"], Window(5)))
+    plan = explained(statement, run=True)
+    if database.raw.on_sqlite:
+        assert [step["detail"] for step in plan if "chat_sessions" in step["detail"] and "(user_id=?" not in step["detail"]] == []
+        return
+    # Once for the rows and once for their number.
+    assert 0 < rows_met(plan, "chat_sessions") <= 2 * database.raw.one("SELECT count(*) FROM chat_sessions WHERE user_id = ?", ORDINARY)
+
+
+def test_a_page_of_messages_reads_no_other_session_s_and_nothing_twice(database: Database) -> None:
+    own = database.raw.one("SELECT count(*) FROM chat_messages WHERE session_id = ?", longest(database, big.BUSY))
+    verbs = message_lists(database, big.BUSY, None)
+    bounds = dict.fromkeys(verbs, 6) | dict.fromkeys(message_lists(database, big.BUSY, "user"), 2 * own)
+    for name, verb in (verbs | message_lists(database, big.BUSY, "user")).items():
+        (statement,) = sent_by(verb)
+        plan = explained(statement, run=True)
+        if database.raw.on_sqlite:
+            assert [step["detail"] for step in plan if "chat_messages" in step["detail"] and "(session_id" not in step["detail"].replace("((", "(")] == [], name
+        else:
+            assert rows_met(plan, "chat_messages") <= bounds[name], name
+
+
+def far_down(page: Callable[[str | None], Page]) -> Callable[[], Page]:
+    """The page by cursor that comes after many others."""
+    cursor = None
+    for _ in range(20):
+        cursor = page(cursor).next_cursor
+    return partial(page, cursor)
+
+
+def test_a_cursor_far_down_reads_no_message_of_what_came_before(database: Database) -> None:
+    session = longest(database, big.BUSY)
+
+    def page(cursor: str | None) -> Page:
+        return messages.page(big.BUSY, session, role=None, newest_first=False, window=Window(200, cursor=cursor))
+
+    (statement,) = sent_by(far_down(page))
+    plan = explained(statement, run=True)
+    if database.raw.on_sqlite:
+        assert re.search(r"SEARCH chat_messages .*(\(session_id=\? AND id>\?|\(session_id,id\)>\(\?,\?\))", conditions(plan))
+    else:
+        assert rows_met(plan, "chat_messages") == 201
+
+
+def test_a_cursor_far_down_reads_no_session_of_what_came_before(database: Database) -> None:
+    (statement,) = sent_by(far_down(lambda cursor: sessions.page(big.BUSY, Filters(), Window(100, cursor=cursor))))
+    place = "(updated_at,id)<(?,?)" if database.raw.on_sqlite else "ROW(updated_at, id) <"
+    assert place in conditions(explained(statement))
+
+
+def test_the_cap_looks_at_the_active_sessions_of_that_agent_alone(database: Database) -> None:
+    plans = [conditions(explained(statement)) for statement in sent_by(partial(sessions.create, big.BUSY, agent_type="primary"))]
+    wanted = "idx_chat_sessions_cap (user_id=? AND agent_type=?" if database.raw.on_sqlite else "idx_chat_sessions_cap ((user_id"
+    assert [plan for plan in plans if wanted in plan.replace("(((", "((").replace("::text", "")] != []
+
+
+@pytest.mark.parametrize("user_id", [big.BUSY, ORDINARY])
+def test_every_write_finds_its_rows_by_an_index(database: Database, user_id: str) -> None:
+    assert found_without_an_index(writes(database, user_id)) == {}
+
+
+def test_an_expired_key_is_found_by_an_index(database: Database) -> None:
+    old = datetime.now(UTC) - timedelta(days=2)
+    database.raw.insert("idempotency_keys", user_id=big.BUSY, key="old", fingerprint="f", created_at=old.strftime("%Y-%m-%d %H:%M:%S.%f"))
+    assert found_without_an_index({"take it": partial(idempotency.once, Claim(big.BUSY, "old", "other"), partial(Answer, 201, b"{}"))}) == {}
+
+
+def test_the_purge_finds_its_rows_by_an_index(database: Database) -> None:
+    assert found_without_an_index({"purge": cleanup.purge}) == {}
+
+
+def test_verifying_goes_through_the_sessions_by_their_key(database: Database) -> None:
+    wrong: list[object] = []
+    statements = {statement.sql: statement for statement in sent_by(lambda: wrong.extend(verify.breaches()))}
+    assert wrong == []
+    # The last one goes through the index of active sessions from end to end, which is what it is for.
+    assert [step for statement in [*statements.values()][:-1] for step in whole_tables(explained(statement))] == []
