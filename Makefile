@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint format requirements clean
+.PHONY: help run test lint format requirements clean bench-streams kill-streams
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -23,6 +23,12 @@ lint: $(VENV)/dev ## Check style and types
 format: $(VENV)/dev ## Put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench-streams: $(VENV)/dev ## A thousand replies at once: gaps, and what a list costs meanwhile (ARGS="--streams 500")
+	@$(BIN)/python -m bench.streams $(ARGS)
+
+kill-streams: $(VENV)/dev ## kill -9 of workers with streams open, 20 rounds: nothing lost, nothing left open (a quarter of an hour)
+	@$(BIN)/python -m tests.faults.kill_streams $(ARGS)
 
 requirements: $(VENV)/dev ## Compile requirements*.txt anew from requirements*.in
 	@for name in requirements requirements-dev; do \

@@ -7,124 +7,39 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-ROOT: Final = Path(__file__).resolve().parent
-TIMES: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+from config_values import (
+    ROOT,
+    Limit,
+    database_url,
+    flag,
+    fraction,
+    host,
+    is_loopback,
+    jwks_url,
+    limit,
+    one_of,
+    origins,
+    redis_url,
+    text,
+    web_address,
+    whole,
+    words,
+)
+
+__all__ = ["ROOT", "Limit", "SettingError", "Settings", "is_loopback", "kept_secret", "load"]
+
 SAMPLE_SECRETS: Final = ("secret", "change", "example", "password", "your-key", "insecure")
-# What stands after the scheme. The libraries that read these addresses later would show a part of them in their complaint.
-POSTGRES: Final = re.compile(r"([^:/@]*(:[^@]*)?@)?(\[[^/?\]]+\]|[^/:?@\[]*)(:[0-9]{1,5})?(/[^?]*)?(\?.*)?")
-REDIS: Final = re.compile(r"rediss?://([^/@]*@)?(\[[^/?\]]+\]|[^/:?@\[]+)(:[0-9]{1,5})?(/[0-9]{0,3})?(\?.*)?|unix://([^/@]*@)?/.+")
-ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
-WEB: Final = re.compile(ORIGIN.pattern + r"(/[^?#\s]*)?(\?[^#\s]*)?", re.ASCII | re.IGNORECASE)
 
 
 class SettingError(ValueError):
     """A setting that cannot be used. It names the variable and never shows its value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """So many events in so many seconds, per whoever is counted."""
-
-    amount: int
-    seconds: int
-
-
-def text(value: str) -> str:
-    return value
-
-
-def flag(value: str) -> bool:
-    if value.lower() in ("true", "1", "yes", "on"):
-        return True
-    if value.lower() in ("false", "0", "no", "off"):
-        return False
-    raise ValueError("must be true or false")
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not (value.isascii() and value.isdigit() and len(value) < 19 and low <= int(value) <= high):
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(value)
-
-    return parse
-
-
-def one_of(*choices: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        if value not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return value
-
-    return parse
-
-
-def words(value: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in value.split(",") if word.strip())
-
-
-def host(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._:-]+", value):
-        raise ValueError("must be an address or the name of a host")
-    return value
-
-
-def origins(value: str) -> tuple[str, ...]:
-    """Spelt as browsers send them, since they are compared letter by letter."""
-    found = words(value)
-    for origin in found:
-        usual = ":443" if origin.startswith("https:") else ":80"
-        if not ORIGIN.fullmatch(origin) or origin.endswith(usual):
-            raise ValueError("must be a comma-separated list of origins as browsers send them, such as https://app.example.com")
-    return found
-
-
-def web_address(value: str) -> str:
-    if value and (not WEB.fullmatch(value) or "?" in value):
-        raise ValueError("must look like https://chat.example.com")
-    scheme, _, rest = value.partition(":")
-    return f"{scheme.lower()}:{rest.rstrip('/')}" if value else ""
-
-
-def jwks_url(value: str) -> str:
-    if value and not (WEB.fullmatch(value) and (value.lower().startswith("https:") or is_loopback(urlsplit(value).hostname or ""))):
-        raise ValueError("must begin with https:// and name a host")
-    return value
-
-
-def limit(value: str) -> Limit:
-    amount, _, unit = value.partition("/")
-    if not (amount.isascii() and amount.isdigit() and len(amount) < 10 and int(amount) > 0 and unit in TIMES):
-        raise ValueError("must look like 60/minute (second, minute, hour or day)")
-    return Limit(int(amount), TIMES[unit])
-
-
-def redis_url(value: str) -> str:
-    if value and not REDIS.fullmatch(value):
-        raise ValueError("must look like redis://:password@host:6379/0 (rediss:// for TLS, unix:// for a socket), special characters percent-encoded")
-    return value
-
-
-def database_url(value: str) -> str:
-    """One spelling per engine; SQLite paths made absolute, so that every process means the same file wherever it was started."""
-    scheme, _, rest = value.partition("://")
-    if scheme in ("postgres", "postgresql", "postgresql+psycopg2"):
-        if not POSTGRES.fullmatch(rest):
-            raise ValueError("must look like postgresql://user:password@host:5432/name, special characters percent-encoded")
-        return "postgresql+psycopg2://" + rest
-    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1 and ":memory:" not in rest:
-        return "sqlite:///" + str((ROOT / rest[1:]).resolve())
-    raise ValueError("must begin with postgresql:// or with sqlite:/// and a file")
 
 
 def setting(name: str, default: str, parse: Callable[[str], Any], about: str) -> Any:
@@ -148,7 +63,9 @@ class Settings:
     )
     redis_url: str = setting("REDIS_URL", "", redis_url, "Where rate limits are counted for all processes together. Unset: each process counts for itself.")
     workers: int = setting("WEB_CONCURRENCY", "2", whole(1, 64), "gunicorn worker processes.")
-    threads: int = setting("CHAT_THREADS", "16", whole(1, 4096), "Threads of each worker; also its database connections, at most 32.")
+    threads: int = setting(
+        "CHAT_THREADS", "600", whole(1, 4096), "Threads of each worker on SQLite; a stream holds one. PostgreSQL is served by greenlets and has no use for it."
+    )
     log_level: str = setting("LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "How much is logged.")
 
     jwt_secret_key: str = setting(
@@ -195,6 +112,42 @@ class Settings:
     message_history: bool = setting("CHAT_ENABLE_MESSAGE_HISTORY", "true", flag, "False keeps sessions without title, preview or messages.")
     default_page_size: int = setting("CHAT_DEFAULT_PAGE_SIZE", "10", whole(1, 1000), "Page size of `GET /api/v1/chat-sessions`.")
     max_page_size: int = setting("CHAT_MAX_PAGE_SIZE", "100", whole(1, 1000), "Largest page size of `GET /api/v1/chat-sessions`.")
+    responder: str = setting(
+        "CHAT_RESPONDER", "echo", one_of("echo", "openai", "anthropic"), "Who answers where no persona is named. `echo` repeats the message word by word."
+    )
+    echo_delay_ms: int = setting("CHAT_ECHO_DELAY_MS", "10", whole(0, 60000), "Milliseconds between two words of `echo`.")
+    reply_max_chars: int = setting("CHAT_REPLY_MAX_CHARS", "200000", whole(1, 10000000), "Longest reply, in code points; a longer one ends there as failed.")
+    streams_per_user: int = setting(
+        "CHAT_STREAMS_PER_USER", "100", whole(1, 100000), "Replies that one user may have written at once; off with RATELIMIT_ENABLED=false."
+    )
+    streams_per_worker: int = setting(
+        "CHAT_STREAMS_PER_WORKER",
+        "",
+        lambda v: whole(1, 100000)(v) if v else 0,
+        "Replies that one worker writes or follows at once. Unset: what its threads can hold, or 3000 under gevent.",
+    )
+    openai_base_url: str = setting("OPENAI_BASE_URL", "", text, "Base address of a server that speaks Chat Completions, such as https://api.openai.com/v1.")
+    openai_api_key: str = setting("OPENAI_API_KEY", "", text, "Its key; servers of one's own often need none.")
+    openai_model: str = setting("OPENAI_MODEL", "", text, "The model it is asked for.")
+    anthropic_base_url: str = setting("ANTHROPIC_BASE_URL", "https://api.anthropic.com", text, "Base address of a server that speaks the Messages API.")
+    anthropic_api_key: str = setting("ANTHROPIC_API_KEY", "", text, "Its key.")
+    anthropic_model: str = setting("ANTHROPIC_MODEL", "", text, "The model it is asked for.")
+    title_model: str = setting(
+        "CHAT_TITLE_MODEL",
+        "",
+        text,
+        "A model that gives a session a better title after its first exchange; asked at the same server. Unset: the first message is the title.",
+    )
+    temperature: float | None = setting(
+        "CHAT_TEMPERATURE", "", lambda v: fraction(0, 2)(v) if v else None, "Temperature that models are asked with. Unset: their own."
+    )
+    reply_timeout: int = setting("CHAT_REPLY_TIMEOUT", "300", whole(1, 86400), "Seconds that a whole reply may take.")
+    first_byte_timeout: int = setting("CHAT_FIRST_BYTE_TIMEOUT", "60", whole(1, 3600), "Seconds until a model must begin to answer.")
+    idle_timeout: int = setting("CHAT_IDLE_TIMEOUT", "60", whole(1, 3600), "Seconds that a model may be silent in the middle of a reply.")
+    system_prompt: str = setting("CHAT_SYSTEM_PROMPT", "", text, "Sent to the model before every conversation.")
+    context_chars: int = setting(
+        "CHAT_CONTEXT_CHARS", "48000", whole(1, 10000000), "How much of the conversation is sent to the model, newest first, in code points."
+    )
     cleanup_interval: int = setting("CHAT_SESSION_CLEANUP_INTERVAL", "6", whole(1, 8760), "Hours between two passes of the repeating cleanup.")
 
     @property
@@ -221,13 +174,6 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     )
     _check_together(settings)
     return settings
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _read(meta: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
@@ -288,6 +234,12 @@ def _pem(value: str) -> str:
 def _check_together(settings: Settings) -> None:
     if settings.jwt_public_key and "PUBLIC KEY" not in settings.jwt_public_key:
         raise SettingError("JWT_PUBLIC_KEY must hold a public key in PEM form.")
+    if settings.responder == "openai" and not (settings.openai_base_url and settings.openai_model):
+        raise SettingError("OPENAI_BASE_URL and OPENAI_MODEL must be set where CHAT_RESPONDER is openai.")
+    if settings.responder == "anthropic" and not (settings.anthropic_api_key and settings.anthropic_model):
+        raise SettingError("ANTHROPIC_API_KEY and ANTHROPIC_MODEL must be set where CHAT_RESPONDER is anthropic.")
+    if settings.title_model and not (settings.openai_base_url or settings.anthropic_api_key):
+        raise SettingError("CHAT_TITLE_MODEL needs OPENAI_BASE_URL or ANTHROPIC_API_KEY.")
     if settings.default_page_size > settings.max_page_size:
         raise SettingError("CHAT_DEFAULT_PAGE_SIZE is larger than CHAT_MAX_PAGE_SIZE.")
     if "primary" not in settings.agent_types or any(len(name) > 50 for name in settings.agent_types):

@@ -10,9 +10,10 @@ from flask import Flask, current_app
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
-from chatsvc import api, commands
+from chatsvc import api, commands, responders
 from chatsvc.api.common import keys, limits
 from chatsvc.core import database, models
+from chatsvc.core.runtime import Runtime
 from chatsvc.extensions import db, jwt, migrate
 
 __version__ = "0.1.0"
@@ -35,6 +36,14 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     _install_tokens(app, settings)
     with app.app_context():
         database.prepare(db.engine)
+    app.extensions["chatsvc.responder"] = responders.configured(settings)
+    app.extensions["chatsvc.runtime"] = Runtime(
+        app.app_context,
+        capacity=settings.streams_per_worker or _room(settings),
+        longest=settings.reply_max_chars,
+        redis_url=settings.redis_url,
+        titler=responders.titler(settings),
+    )
     api.mount(app)
     commands.install(app)
     return app
@@ -54,6 +63,11 @@ def _flask_settings(settings: config.Settings) -> dict[str, Any]:
         # Clocks of two machines differ a little; whether a token has expired is checked without this leeway.
         "JWT_DECODE_LEEWAY": timedelta(seconds=30),
     }
+
+
+def _room(settings: config.Settings) -> int:
+    """As many streams as leave threads for everybody else."""
+    return 3000 if not settings.sqlite else max(1, settings.threads - 24)
 
 
 def _install_tokens(app: Flask, settings: config.Settings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 from flask_jwt_extended import JWTManager
@@ -34,6 +34,16 @@ if TYPE_CHECKING:
     Model = Base
 else:
     Model = db.Model
+
+
+def responder() -> Any:
+    """Who answers when no persona is named."""
+    return current_app.extensions["chatsvc.responder"]
+
+
+def runtime() -> Any:
+    """The replies that this process writes and follows."""
+    return current_app.extensions["chatsvc.runtime"]
 
 
 def settings() -> Settings:

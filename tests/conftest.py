@@ -12,11 +12,11 @@ from sqlalchemy import text
 
 from chatsvc import create_app
 from chatsvc.extensions import db
-from tests import factories, postgres
+from tests import factories, openapi_check, postgres
 from tests.factories import Person
 
 ENGINES = ("sqlite", "postgresql")
-TABLES = ("chat_sessions", "conversations", "personas", "idempotency_keys", "users", "revoked_tokens", "login_throttles")
+TABLES = ("chat_sessions", "conversations", "personas", "idempotency_keys", "users", "revoked_tokens", "login_throttles", "workers")
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +60,11 @@ def empty_database(engine_name: str, tmp_path: Path, request: pytest.FixtureRequ
 
 @pytest.fixture(scope="session")
 def shared_app(database_url: str) -> Iterator[Flask]:
-    app = create_app(factories.settings(database_url))
+    app = openapi_check.watch(create_app(factories.settings(database_url)))
     with app.app_context():
         upgrade()
     yield app
-    with app.app_context():
-        db.engine.dispose()
+    _close(app)
 
 
 @pytest.fixture
@@ -82,13 +81,21 @@ def make_app(app: Flask, database_url: str) -> Iterator[Callable[..., Flask]]:
     made: list[Flask] = []
 
     def make(**changes: str) -> Flask:
-        made.append(create_app(factories.settings(database_url, **changes)))
+        made.append(openapi_check.watch(create_app(factories.settings(database_url, **changes))))
         return made[-1]
 
     yield make
     for other in made:
-        with other.app_context():
-            db.engine.dispose()
+        _close(other)
+
+
+@pytest.fixture(autouse=True)
+def answers_are_as_documented() -> Iterator[None]:
+    """Every answer of the test must be one that the document promises."""
+    openapi_check.mismatches()
+    yield
+    found = openapi_check.mismatches()
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture
@@ -111,6 +118,12 @@ def stranger(app: Flask) -> Person:
 @pytest.fixture
 def admin(app: Flask) -> Person:
     return factories.person(app, "admin", role="ADMIN")
+
+
+def _close(app: Flask) -> None:
+    app.extensions["chatsvc.runtime"].stop(wait=True)
+    with app.app_context():
+        db.engine.dispose()
 
 
 def _empty(app: Flask) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from flask import Flask
 
-from chatsvc.api import health
+from chatsvc.api import health, openapi
 from chatsvc.api.app import auths
 from chatsvc.api.common import errors, headers
 from chatsvc.api.common.wire import detail_error, envelope_error
-from chatsvc.api.v1 import messages, sessions, stats
+from chatsvc.api.openapi import pages
+from chatsvc.api.v1 import chat, chat_sessions, messages, sessions, stats
 
-DOORS = (health.door, auths.door, stats.door, sessions.door, messages.door)
+DOORS = (health.door, auths.door, stats.door, sessions.door, messages.door, chat_sessions.door, chat.door, openapi.door, pages.door)
 
 
 def mount(app: Flask) -> None:
     headers.install(app)
     errors.install(app, shape_of)
+    openapi.install(app, lambda path: shape_of(path) is envelope_error)
     for door in DOORS:
         app.register_blueprint(door)
 

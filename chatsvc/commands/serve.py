@@ -24,8 +24,7 @@ def serve() -> None:
     """Migrate the database, make the demo accounts if they are wanted, and serve; the repeating cleanup runs beside."""
     config = settings()
     upgrade()
-    if config.demo_accounts:
-        make_demo_accounts()
+    open_demo_accounts() if config.demo_accounts else close_demo_accounts()
     environ = {**os.environ, "FLASK_APP": str(ROOT / "wsgi.py")}
     # The cleanup's parent is this process, which is about to become gunicorn's master; when that ends, it ends.
     subprocess.Popen(
@@ -39,10 +38,21 @@ def serve() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app"])
 
 
-def make_demo_accounts() -> None:
+def open_demo_accounts() -> None:
+    """Makes them, or opens them again; an account of that name with a password of its own is somebody's and stays as it is."""
     for name, password in DEMO:
         try:
             users.create(name, password)
-            click.echo(f"demo account: {name} / {password}")
         except Conflict:
-            continue  # made on an earlier start
+            if not users.has_password(name, password):
+                continue
+            users.enable(name)
+        click.echo(f"demo account: {name} / {password}")
+
+
+def close_demo_accounts() -> None:
+    """A database that was tried out with them must not be open to everybody who has read the manual."""
+    for name, password in DEMO:
+        if users.has_password(name, password):
+            users.disable(name)
+            click.echo(f"the demo account {name} still had its well-known password and is disabled")

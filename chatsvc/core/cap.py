@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection as Unit
 from sqlalchemy import func, select, text, update
-from sqlalchemy.orm import Session as Unit
 
 from chatsvc.core.models import ChatSession
 from chatsvc.core.models.types import now
-from chatsvc.core.rows import changed
+from chatsvc.core.stopping import stop_replies
 from chatsvc.extensions import settings
 
 
@@ -17,7 +17,7 @@ def lock(tx: Unit, user_id: str, agent_type: str | None) -> None:
     A statement of its own, so that the next one sees what the last holder did; and before any session row
     is locked, since the other order deadlocks. On SQLite the unit itself is that lock.
     """
-    if agent_type and tx.get_bind().dialect.name == "postgresql":
+    if agent_type and tx.dialect.name == "postgresql":
         tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"cap:{user_id}:{agent_type}"})
 
 
@@ -40,4 +40,7 @@ def make_room(tx: Unit, user_id: str, agent_type: str | None, *, beside: str) ->
     )
     counts = select(func.count()).where(ChatSession.id == beside, ChatSession.status == "ACTIVE", ChatSession.deleted_at.is_(None)).scalar_subquery()
     others = update(ChatSession).where(ChatSession.id.in_(too_many), ChatSession.user_id == user_id, ChatSession.status == "ACTIVE", counts > 0)
-    changed(tx, others.values(status="COMPLETED", ended_at=now()))
+    archived = (
+        tx.execute(others.values(status="COMPLETED", ended_at=now()).returning(ChatSession.id).execution_options(synchronize_session=False)).scalars().all()
+    )
+    stop_replies(tx, archived)

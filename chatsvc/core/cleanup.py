@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection as Unit
 from sqlalchemy import delete, or_, select
-from sqlalchemy.orm import Session as Unit
 
 from chatsvc.core import idempotency, throttle
 from chatsvc.core.database import unit

@@ -21,10 +21,9 @@ import orjson
 from sqlalchemy import Connection, Engine, Executable, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
 
 from chatsvc.core.errors import Unavailable
-from chatsvc.core.rows import AnyRow
+from chatsvc.core.rows import AnyRow, parsed
 from chatsvc.extensions import db
 from config import Settings
 
@@ -38,7 +37,7 @@ STATEMENT_SECONDS = 5
 RUN_AGAIN = {"40P01", "40001"}  # deadlock, serialization failure: nothing was written, and a second run usually succeeds
 LOCK_TIMEOUT = "55P03"
 
-_unit: ContextVar[Session | None] = ContextVar("unit_of_work", default=None)
+_unit: ContextVar[Connection | None] = ContextVar("unit_of_work", default=None)
 # SQLite has one writer at a time. Threads that queue here wait their turn; threads that meet in SQLite's own
 # busy handler sleep and guess, which costs a hundred times as much.
 _sqlite_turn = threading.Lock()
@@ -52,8 +51,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     """How the engine of this service is made."""
     options: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
-        "json_deserializer": orjson.loads,
-        "pool_size": min(settings.threads, 32),
+        "json_deserializer": parsed,
+        "pool_size": 16,
         "max_overflow": 0,
         "hide_parameters": True,  # a failed statement is logged; what people wrote is not
         "pool_timeout": LOCK_SECONDS,
@@ -120,7 +119,7 @@ def write(statement: Executable, values: dict[str, Any] | None = None) -> Sequen
     return _until_done(lambda: _run_alone(statement, values))
 
 
-def unit(verb: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+def unit(verb: Callable[Concatenate[Connection, P], R]) -> Callable[P, R]:
     """Makes a verb one unit of work: all of it is committed at its end, or nothing. Inside another unit it is a part of that."""
 
     @functools.wraps(verb)
@@ -128,7 +127,7 @@ def unit(verb: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
         around = _unit.get()
         if around is not None:
             return verb(around, *args, **kwargs)
-        return _until_done(lambda: _run_whole(lambda session: verb(session, *args, **kwargs)))
+        return _until_done(lambda: _run_whole(lambda connection: verb(connection, *args, **kwargs)))
 
     return run
 
@@ -138,15 +137,13 @@ def _run_alone(statement: Executable, values: dict[str, Any] | None) -> Sequence
         return connection.execute(statement, values or {}).all()
 
 
-def _run_whole(work: Callable[[Session], R]) -> R:
-    with Session(db.engine, expire_on_commit=False) as session:
-        mark = _unit.set(session)
+def _run_whole(work: Callable[[Connection], R]) -> R:
+    with db.engine.begin() as connection:
+        mark = _unit.set(connection)
         try:
-            result = work(session)
+            return work(connection)
         finally:
             _unit.reset(mark)
-        session.commit()
-        return result
 
 
 def _until_done(work: Callable[[], R]) -> R:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, delete, select, update
-from sqlalchemy.orm import Session as Unit
+from sqlalchemy import Connection as Unit
 
 from chatsvc.core.database import LockNotHad, unit
 from chatsvc.core.errors import KeyBusy, KeyReused, NotFound
 from chatsvc.core.models import IdempotencyKey
 from chatsvc.core.models.types import now
-from chatsvc.core.rows import changed
+from chatsvc.core.rows import AnyRow, changed
 from chatsvc.core.upsert import insert_unless_there
 
 KEPT = timedelta(hours=24)
@@ -65,30 +65,45 @@ def concerns(session_id: str) -> None:
 
 @unit
 def _perform(tx: Unit, claim: Claim, work: Callable[[], Answer]) -> Answer:
-    claim.taken = _take(tx, claim)
+    claim.taken = take(tx, claim)
     if not claim.taken:
         return _replay(tx, claim)
     answer = work()
-    changed(tx, update(IdempotencyKey).where(*_is(claim)).values(status=answer.status, body=answer.body.decode(), session_id=claim.session_id))
+    changed(tx, update(IdempotencyKey).where(*is_claim(claim)).values(status=answer.status, body=answer.body.decode(), session_id=claim.session_id))
     return answer
 
 
-def _take(tx: Unit, claim: Claim) -> bool:
+def take(tx: Unit, claim: Claim) -> bool:
     """Takes the key if nobody has it, waiting for somebody who is just taking it. A key of yesterday is free again."""
     mine = insert_unless_there(tx, IdempotencyKey, user_id=claim.user_id, key=claim.key, fingerprint=claim.fingerprint, created_at=now())
     if mine:
         return True
-    changed(tx, delete(IdempotencyKey).where(*_is(claim), IdempotencyKey.created_at < datetime.now(UTC) - KEPT))
+    changed(tx, delete(IdempotencyKey).where(*is_claim(claim), IdempotencyKey.created_at < datetime.now(UTC) - KEPT))
     return insert_unless_there(tx, IdempotencyKey, user_id=claim.user_id, key=claim.key, fingerprint=claim.fingerprint, created_at=now())
 
 
-def _replay(tx: Unit, claim: Claim) -> Answer:
-    first = tx.execute(select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body).where(*_is(claim))).one()
+def first_request(tx: Unit, claim: Claim) -> AnyRow:
+    """What this key was used for first; KeyReused when that was something else."""
+    first = tx.execute(
+        select(IdempotencyKey.fingerprint, IdempotencyKey.status, IdempotencyKey.body, IdempotencyKey.reply_id, IdempotencyKey.session_id).where(
+            *is_claim(claim)
+        )
+    ).one()
     if first.fingerprint != claim.fingerprint:
         raise KeyReused("This Idempotency-Key stands for another request already; take a new one")
+    return first
+
+
+def _replay(tx: Unit, claim: Claim) -> Answer:
+    first = first_request(tx, claim)
     if first.body is None:
         raise NotFound("Session")  # what it made has been erased, and its answer with it
     return Answer(first.status, first.body.encode(), replayed=True)
+
+
+def keep(tx: Unit, claim: Claim, body: str) -> None:
+    """The answer to a request whose reply has ended now."""
+    changed(tx, update(IdempotencyKey).where(*is_claim(claim)).values(body=body))
 
 
 def forget_answers(tx: Unit, session_id: str) -> None:
@@ -96,5 +111,5 @@ def forget_answers(tx: Unit, session_id: str) -> None:
     changed(tx, update(IdempotencyKey).where(IdempotencyKey.session_id == session_id).values(body=None))
 
 
-def _is(claim: Claim) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def is_claim(claim: Claim) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return IdempotencyKey.user_id == claim.user_id, IdempotencyKey.key == claim.key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import ColumnElement, Insert, func, insert, literal, select, update
-from sqlalchemy.orm import Session as Unit
+from sqlalchemy import Connection as Unit
 
 from chatsvc.core import cap, idempotency, sessions
 from chatsvc.core.database import read, unit, write

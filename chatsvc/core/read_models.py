@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal, literal_column, select, tuple_
 
 from chatsvc.core.models import ChatMessage, ChatSession
-from chatsvc.core.models.types import Key, Uuid
+from chatsvc.core.models.types import Key, Uuid, pieces_joined
+from chatsvc.core.rows import AnyRow, parsed
 from chatsvc.extensions import db
 
 SESSION = (
@@ -44,12 +45,15 @@ MESSAGE = (
     ChatMessage.edited_at,
     ChatMessage.deleted_at,
 )
+# Of a reply that is being written, the text so far stands in its pieces.
+_TEXT_SO_FAR = case((ChatMessage.status == "streaming", func.coalesce(pieces_joined(ChatMessage.id), "")), else_=ChatMessage.content)
+MESSAGE_SO_FAR = tuple(_TEXT_SO_FAR.label("content") if column is ChatMessage.content else column for column in MESSAGE)
 
 
 class MessageView(NamedTuple):
     """A message read through JSON; the same names and values as a row of MESSAGE."""
 
-    id: int
+    id: int | None
     session_id: str
     user_id: str
     role: str
@@ -60,6 +64,11 @@ class MessageView(NamedTuple):
     created_at: datetime
     edited_at: datetime | None
     deleted_at: datetime | None
+
+
+def unkept_message(session_id: str, role: str, content: str, status: str = "complete", meta: dict[str, Any] | None = None) -> MessageView:
+    """A message of a service that keeps none: it has no id."""
+    return MessageView(None, session_id, "", role, None, content, meta or {}, status, datetime.now(UTC), None, None)
 
 
 def in_session(session_id: str, *, newest_first: bool, after: int | None = None) -> Select[Any]:
@@ -74,7 +83,7 @@ def in_session(session_id: str, *, newest_first: bool, after: int | None = None)
     else:
         here, there = tuple_(*order), tuple_(literal(session_id, Uuid), literal(after, Key))
         bounds = [session >= session_id, here < there] if newest_first else [here > there, session <= session_id]
-    messages = select(*MESSAGE).where(*bounds, ChatMessage.deleted_at.is_(None))
+    messages = select(*MESSAGE_SO_FAR).where(*bounds, ChatMessage.deleted_at.is_(None))
     return messages.order_by(*(column.desc() for column in order)) if newest_first else messages.order_by(*order)
 
 
@@ -90,7 +99,12 @@ def messages_as_json(messages: Select[Any]) -> ColumnElement[str]:
 
 
 def messages_from_json(text: str) -> list[MessageView]:
-    return [MessageView._make((*row[:8], _moment(row[8]), _moment_or_none(row[9]), _moment_or_none(row[10]))) for row in orjson.loads(text)]
+    return [MessageView._make((*row[:8], _moment(row[8]), _moment_or_none(row[9]), _moment_or_none(row[10]))) for row in parsed(text)]
+
+
+def messages_to_json(*rows: AnyRow | MessageView) -> str:
+    """Rows of MESSAGE as messages_from_json reads them."""
+    return orjson.dumps([tuple(row)[: len(MESSAGE)] for row in rows]).decode()
 
 
 def _moment(value: str) -> datetime:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, select, tuple_, update
-from sqlalchemy.orm import Session as Unit
+from sqlalchemy import Connection as Unit
 
 from chatsvc.core import cap, idempotency
 from chatsvc.core.database import read, unit
@@ -20,6 +20,7 @@ from chatsvc.core.models.types import Moment, Uuid, later, now, one_moment, titl
 from chatsvc.core.paging import Page, Place, Window, seal, unseal
 from chatsvc.core.read_models import SESSION, MessageView, in_session, messages_as_json, messages_from_json
 from chatsvc.core.rows import AnyRow, changed
+from chatsvc.core.stopping import stop_replies
 from chatsvc.extensions import settings
 
 
@@ -64,6 +65,7 @@ def create(
     agent_type: str | None = None,
     metadata: dict[str, Any] | None = None,
     active: bool = True,
+    session_id: str | None = None,
 ) -> AnyRow:
     """A new plain session. One that begins active takes its place under the cap; one that does not has ended at once."""
     if active:
@@ -73,12 +75,12 @@ def create(
     session = tx.execute(
         insert(ChatSession)
         .values(
-            id=str(uuid.uuid4()),
+            id=session_id or str(uuid.uuid4()),
             user_id=user_id,
             title=title,
             title_from="message" if title is None else "person",
             agent_type=agent_type,
-            meta=metadata or {},
+            metadata=metadata or {},
             status="ACTIVE" if active else "COMPLETED",
             created_at=at,
             updated_at=at,
@@ -173,7 +175,7 @@ def change(
         title = title if settings().message_history else None
         changes |= {"title": title, "title_from": "message" if title is None else "person"}
     if metadata is not KEEP:
-        changes |= {"meta": metadata}
+        changes |= {"metadata": metadata}
     if changes and not changed(tx, update(ChatSession).where(*owned(user_id, session_id)).values(**changes, updated_at=later(ChatSession.updated_at, now()))):
         raise NotFound("Session")
     if active is True:
@@ -203,6 +205,7 @@ def remove(tx: Unit, user_id: str, session_id: str) -> None:
     """Soft-deletes: gone from every face until restored or purged."""
     if not changed(tx, update(ChatSession).where(*owned(user_id, session_id)).values(deleted_at=now())):
         raise NotFound("Session")
+    stop_replies(tx, [session_id])
 
 
 @unit
@@ -244,7 +247,8 @@ def _plain(tx: Unit, user_id: str, session_id: str) -> AnyRow:
 
 def _end(tx: Unit, user_id: str, session_id: str) -> None:
     ended = update(ChatSession).where(*owned(user_id, session_id), ChatSession.status == "ACTIVE")
-    changed(tx, ended.values(status="COMPLETED", ended_at=now(), updated_at=later(ChatSession.updated_at, now())))
+    if changed(tx, ended.values(status="COMPLETED", ended_at=now(), updated_at=later(ChatSession.updated_at, now()))):
+        stop_replies(tx, [session_id])
 
 
 def _again(tx: Unit, user_id: str, session_id: str) -> AnyRow:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection as Unit
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session as Unit
 
 from chatsvc.core.database import unit
 from chatsvc.core.errors import TooMany, Unavailable

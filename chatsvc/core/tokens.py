@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import Connection as Unit
 from sqlalchemy import func, literal, select
-from sqlalchemy.orm import Session as Unit
 
 from chatsvc.core.database import read, unit
 from chatsvc.core.models import RevokedToken, User

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import Connection as Unit
 from sqlalchemy import literal, select, tuple_, update
-from sqlalchemy.orm import Session as Unit
 
 from chatsvc.core import throttle
 from chatsvc.core.database import read, unit
@@ -125,6 +125,17 @@ def promote(username: str) -> AnyRow:
 def disable(username: str) -> AnyRow:
     """Closes the account: it cannot sign in, and its tokens are no longer good."""
     return _change(username, disabled_at=one_moment())
+
+
+def enable(username: str) -> AnyRow:
+    """Opens a disabled account again."""
+    return _change(username, disabled_at=None)
+
+
+def has_password(username: str, password: str) -> bool:
+    """Whether this account has this password, open or not; for what is checked at a start, not for signing in."""
+    found = read(select(User.password_hash).where(User.username_key == name_key(username)))
+    return bool(found) and _verify(found[0].password_hash, password)
 
 
 @unit

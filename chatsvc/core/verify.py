@@ -41,7 +41,7 @@ def breaches() -> Iterator[Breach]:
 
 
 def _of(row: AnyRow) -> Iterator[Breach]:
-    for what in ("message_count", "title", "title_message_id", "last_message", "last_message_at", "last_message_id"):
+    for what in ("message_count", "title", "title_message_id", "last_message", "last_message_at", "last_message_id", "newest_message_id"):
         kept, found = getattr(row, what), getattr(row, f"true_{what}")
         if kept != found:
             yield Breach(row.id, what, kept, found)
@@ -57,6 +57,7 @@ def _batch(last: str | None) -> Select[tuple[object, ...]]:
     live = and_(ChatMessage.session_id == sessions.c.id, ChatMessage.deleted_at.is_(None))
     first = aliased(ChatMessage)
     newest = aliased(ChatMessage)
+    shown = aliased(ChatMessage)
     count = select(func.count()).select_from(ChatMessage).where(live).scalar_subquery()
     strays = (
         select(func.count())
@@ -65,7 +66,8 @@ def _batch(last: str | None) -> Select[tuple[object, ...]]:
         .scalar_subquery()
     )
     first_id = select(func.min(ChatMessage.id)).where(live, ChatMessage.role == "user").scalar_subquery()
-    newest_id = select(func.max(ChatMessage.id)).where(live, ChatMessage.status != "streaming", ChatMessage.content != "").scalar_subquery()
+    newest_id = select(func.max(ChatMessage.id)).where(live).scalar_subquery()
+    shown_id = select(func.max(ChatMessage.id)).where(live, ChatMessage.status != "streaming", ChatMessage.content != "").scalar_subquery()
     own_title = sessions.c.title_from != "message"
     return (
         select(
@@ -73,14 +75,16 @@ def _batch(last: str | None) -> Select[tuple[object, ...]]:
             count.label("true_message_count"),
             strays.label("strays"),
             first_id.label("true_title_message_id"),
-            newest_id.label("true_last_message_id"),
+            shown_id.label("true_last_message_id"),
+            newest_id.label("true_newest_message_id"),
             case((own_title, sessions.c.title), else_=func.substr(first.content, 1, 50)).label("true_title"),
-            func.substr(newest.content, 1, 100).label("true_last_message"),
+            func.substr(shown.content, 1, 100).label("true_last_message"),
             newest.created_at.label("true_last_message_at"),
         )
         .select_from(sessions)
         .outerjoin(first, first.id == first_id)
         .outerjoin(newest, newest.id == newest_id)
+        .outerjoin(shown, shown.id == shown_id)
         .order_by(sessions.c.id)
     )
 

@@ -8,8 +8,8 @@ UPDATE chat_sessions SET
     THEN NEW.id ELSE title_message_id END,
   last_message = CASE WHEN NEW.status <> 'streaming' AND NEW.content <> '' AND (last_message_id IS NULL OR last_message_id < NEW.id)
     THEN substr(NEW.content, 1, 100) ELSE last_message END,
-  last_message_at = CASE WHEN NEW.status <> 'streaming' AND NEW.content <> '' AND (last_message_id IS NULL OR last_message_id < NEW.id)
-    THEN NEW.created_at ELSE last_message_at END,
+  last_message_at = CASE WHEN newest_message_id IS NULL OR newest_message_id < NEW.id THEN NEW.created_at ELSE last_message_at END,
+  newest_message_id = CASE WHEN newest_message_id IS NULL OR newest_message_id < NEW.id THEN NEW.id ELSE newest_message_id END,
   last_message_id = CASE WHEN NEW.status <> 'streaming' AND NEW.content <> '' AND (last_message_id IS NULL OR last_message_id < NEW.id)
     THEN NEW.id ELSE last_message_id END
 WHERE id = NEW.session_id;

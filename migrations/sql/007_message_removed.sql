@@ -5,8 +5,14 @@ UPDATE chat_sessions SET
   updated_at = CASE WHEN updated_at > {now} THEN updated_at ELSE {now} END
 WHERE id = OLD.session_id;
 UPDATE chat_sessions SET
-  (last_message_id, last_message, last_message_at) = (
-    SELECT m.id, substr(m.content, 1, 100), m.created_at FROM chat_messages m
+  (newest_message_id, last_message_at) = (
+    SELECT m.id, m.created_at FROM chat_messages m
+    WHERE m.session_id BETWEEN chat_sessions.id AND chat_sessions.id AND m.deleted_at IS NULL
+    ORDER BY m.session_id DESC, m.id DESC LIMIT 1)
+WHERE id = OLD.session_id AND newest_message_id = OLD.id;
+UPDATE chat_sessions SET
+  (last_message_id, last_message) = (
+    SELECT m.id, substr(m.content, 1, 100) FROM chat_messages m
     WHERE m.session_id BETWEEN chat_sessions.id AND chat_sessions.id AND m.deleted_at IS NULL
       AND m.status <> 'streaming' AND m.content <> ''
     ORDER BY m.session_id DESC, m.id DESC LIMIT 1)

@@ -10,7 +10,7 @@ from migrations.steps import SQL, create_trigger, create_truncate_trigger, drop_
 revision = "007"
 down_revision = "006"
 
-COLUMNS = ("title", "last_message", "message_count", "last_message_at", "last_message_id", "title_message_id", "title_from")
+COLUMNS = ("title", "last_message", "message_count", "last_message_at", "newest_message_id", "last_message_id", "title_message_id", "title_from")
 
 
 def upgrade() -> None:
@@ -19,7 +19,8 @@ def upgrade() -> None:
         sa.Column("last_message", sa.Text(), nullable=True),
         sa.Column("message_count", sa.Integer(), nullable=False, server_default="0"),
         moment("last_message_at", nullable=True),
-        # Which messages the preview and the title come from: with them, hardly anything needs a look back.
+        # Which messages the time, the preview and the title come from: with them, hardly anything needs a look back.
+        sa.Column("newest_message_id", number(), nullable=True),
         sa.Column("last_message_id", number(), nullable=True),
         sa.Column("title_message_id", number(), nullable=True),
     ):

@@ -258,8 +258,13 @@ class Chats(RuleBasedStateMachine):
     @invariant()
     def messages_agree(self) -> None:
         columns = select(ChatMessage.session_id, ChatMessage.id, ChatMessage.role, ChatMessage.content, ChatMessage.deleted_at, ChatMessage.edited_at)
-        found = [(row.session_id, row.id, row.role, row.content, row.deleted_at is not None, row.edited_at is not None) for row in read(columns.order_by(ChatMessage.session_id, ChatMessage.id))]
-        wanted = [(thread.id, one.id, one.role, one.content, one.deleted, one.edited) for thread in self.all.values() if not thread.erased for one in thread.said]
+        found = [
+            (row.session_id, row.id, row.role, row.content, row.deleted_at is not None, row.edited_at is not None)
+            for row in read(columns.order_by(ChatMessage.session_id, ChatMessage.id))
+        ]
+        wanted = [
+            (thread.id, one.id, one.role, one.content, one.deleted, one.edited) for thread in self.all.values() if not thread.erased for one in thread.said
+        ]
         assert found == sorted(wanted)
 
     @invariant()
@@ -269,7 +274,11 @@ class Chats(RuleBasedStateMachine):
             page = sessions.page(user, Filters(), Window(100))
             assert [row.id for row in page.rows] == [thread.id for thread in sorted(mine, key=lambda one: -one.touched)]
             figures = stats.of_user(user)
-            assert (figures.total_sessions, figures.active_sessions, figures.total_messages) == (len(mine), sum(one.active for one in mine), sum(len(one.live) for one in mine))
+            assert (figures.total_sessions, figures.active_sessions, figures.total_messages) == (
+                len(mine),
+                sum(one.active for one in mine),
+                sum(len(one.live) for one in mine),
+            )
         assert list(verify.breaches()) == []
 
     def kept(self) -> dict[tuple[str, str], tuple[str, str | None]]:
@@ -308,7 +317,9 @@ class Chats(RuleBasedStateMachine):
         if thread.agent is None or not thread.active:
             return
         others = [
-            one for one in self.all.values() if one is not thread and (one.user, one.agent) == (thread.user, thread.agent) and one.active and not one.deleted and not one.erased
+            one
+            for one in self.all.values()
+            if one is not thread and (one.user, one.agent) == (thread.user, thread.agent) and one.active and not one.deleted and not one.erased
         ]
         for one in sorted(others, key=lambda one: -one.touched)[CAP - 1 :]:
             one.active = False
@@ -316,7 +327,13 @@ class Chats(RuleBasedStateMachine):
 
 def test_core_agrees_with_a_plain_model_whatever_people_do(make_app: Any, engine_name: str) -> None:
     machine = type("ChatsHere", (Chats,), {"app": make_app(MAX_SESSIONS_PER_AGENT=str(CAP))})
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
-        settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck), derandomize="STATE_MACHINE_EXAMPLES" not in os.environ),
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize="STATE_MACHINE_EXAMPLES" not in os.environ,
+        ),
     )

@@ -11,7 +11,7 @@ from chatsvc.core import messages, sessions, verify
 from tests.migrations.conftest import Database
 from tests.migrations.filling import fill
 
-EVERYTHING = ("message_count", "title", "title_message_id", "last_message", "last_message_at", "last_message_id")
+EVERYTHING = ("message_count", "title", "title_message_id", "last_message", "last_message_at", "last_message_id", "newest_message_id")
 AT = "2001-01-01 00:00:00.000000"
 # What somebody writes, and what is wrong with the session afterwards. All of it is written while no trigger watches.
 PLANTED = {
@@ -29,8 +29,13 @@ PLANTED = {
         "last_message",
         "last_message_at",
         "last_message_id",
+        "newest_message_id",
     },
-    "INSERT INTO chat_messages (session_id, user_id, role, content) VALUES (?, 'owner', 'assistant', '')": {"message_count"},
+    "INSERT INTO chat_messages (session_id, user_id, role, content) VALUES (?, 'owner', 'assistant', '')": {
+        "message_count",
+        "last_message_at",
+        "newest_message_id",
+    },
     "UPDATE chat_messages SET content = 'Edited', created_at = '2001-01-01 00:00:00.000000' WHERE session_id = ?": {"title", "last_message", "last_message_at"},
     "UPDATE chat_messages SET deleted_at = '2001-01-01 00:00:00.000000' WHERE session_id = ?": set(EVERYTHING),
     "DELETE FROM chat_messages WHERE session_id = ?": set(EVERYTHING),
@@ -62,8 +67,9 @@ def whole(database: Database) -> str:
     last = database.raw.message(session, "Last")
     database.raw.run(
         "UPDATE chat_sessions SET message_count = 2, title = 'First', title_message_id = ?, last_message = 'Last', last_message_id = ?, "
-        "last_message_at = (SELECT created_at FROM chat_messages WHERE id = ?) WHERE id = ?",
+        "newest_message_id = ?, last_message_at = (SELECT created_at FROM chat_messages WHERE id = ?) WHERE id = ?",
         first,
+        last,
         last,
         last,
         session,

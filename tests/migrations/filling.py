@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.migrations.raw import Raw
 
-NEWEST = 8
+NEWEST = 9
 SOON = "2030-01-01 00:00:00.000000"
 SOME_TIME_AGO = "2024-05-06 07:08:09.101112"
 
@@ -28,6 +28,9 @@ def fill(raw: Raw, revision: int = NEWEST) -> None:
     if revision >= 6:
         raw.insert("idempotency_keys", user_id="owner", key="k1", fingerprint="f", status=201, body="{}", session_id=sessions[0])
         raw.insert("idempotency_keys", user_id="owner", key="k2", fingerprint="f")
+    if revision >= 9:
+        raw.insert("workers", id="w1")
+        raw.run("INSERT INTO reply_chunks (message_id, at, user_id, text) SELECT id, 0, user_id, 'so far' FROM chat_messages WHERE status = 'streaming'")
 
 
 def _talk(raw: Raw, first: str, second: str, third: str) -> None:
@@ -62,4 +65,5 @@ MADE_BY_PEOPLE: dict[int, tuple[str, ...]] = {
 TAKEN_BACK: dict[int, tuple[str, ...]] = {
     7: ("UPDATE chat_sessions SET title = NULL, title_from = 'message'",),
     8: ("UPDATE chat_sessions SET agent_type = NULL", "UPDATE chat_messages SET agent_type = NULL"),
+    9: ("UPDATE chat_messages SET status = 'failed' WHERE status = 'streaming'",),
 }

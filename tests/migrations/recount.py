@@ -18,6 +18,7 @@ class SessionRow(NamedTuple):
     last_message: str | None
     last_message_id: int | None
     last_message_at: Any
+    newest_message_id: int | None
     message_count: int
     updated_at: Any
 
@@ -71,7 +72,8 @@ def _of(session: SessionRow, messages: list[MessageRow], own_titles: Mapping[str
         "title_message_id": first.id if first else None,
         "last_message": shown.content[:100] if shown else None,
         "last_message_id": shown.id if shown else None,
-        "last_message_at": shown.created_at if shown else None,
+        "last_message_at": live[-1].created_at if live else None,
+        "newest_message_id": live[-1].id if live else None,
     }
     return [f"{name} of {session.id} is {getattr(session, name)!r}, not {value!r}" for name, value in expected.items() if getattr(session, name) != value]
 

@@ -40,6 +40,8 @@ class Route:
     answer: type[Schema] | None = None
     creates: bool = False
     limited: bool = True
+    sends: bool = False
+    stream: bool = False
 
 
 class NoInput(Schema):
@@ -85,6 +87,8 @@ def _let_in(route: Route) -> tuple[Caller, ...]:
         limits.spend("default", f"address:{address.client()}")
         raise
     limits.spend("default", f"user:{caller.user_id}")
+    if route.sends:
+        limits.spend("send", f"user:{caller.user_id}")
     if route.allow is Allow.ADMIN and not caller.admin:
         raise Forbidden("Only an admin may do this")
     return (caller,)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from marshmallow import ValidationError, fields
 
+from chatsvc.api.common.ids import UUID
 from chatsvc.extensions import settings
 from config import Settings
 
@@ -93,6 +94,28 @@ class QueryWhole(fields.Field[int]):
         if not WHOLE.fullmatch(value) or not self.low <= int(value) <= high:
             raise ValidationError(f"must be a whole number from {self.low} to {high}")
         return int(value)
+
+
+class WholeNumber(fields.Field[int]):
+    """A positive whole number in JSON, such as the id of a message."""
+
+    default_error_messages = REQUIRED
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**63:
+            raise ValidationError("must be a positive whole number")
+        return value
+
+
+class Uuid(fields.Field[str]):
+    """A UUID in its usual spelling."""
+
+    default_error_messages = REQUIRED
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> str:
+        if not isinstance(value, str) or not UUID.fullmatch(value):
+            raise ValidationError("must be a UUID")
+        return value.lower()
 
 
 class JsonObject(fields.Field[dict[str, Any]]):

@@ -24,7 +24,14 @@ def message_id(text: str) -> int:
     return int(text)
 
 
-READERS = {"session_id": session_id, "message_id": message_id}
+def reply_id(text: str) -> int:
+    try:
+        return message_id(text)
+    except NotFound:
+        raise NotFound("Reply") from None
+
+
+READERS = {"session_id": session_id, "message_id": message_id, "reply_id": reply_id}
 
 
 def read(path: dict[str, Any]) -> dict[str, Any]:

@@ -11,27 +11,36 @@ from flask import Response, request
 from chatsvc.api.common import wire
 from chatsvc.core import idempotency
 from chatsvc.core.errors import Invalid, Problem
+from chatsvc.core.idempotency import Claim
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 
 def once(user_id: str, work: Callable[[], tuple[bytes, int]]) -> Response:
     """Does the work, or replays what it answered before."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
+    claim = claim_of(user_id)
+    if claim is None:
         return wire.answer(*work())
-    if not KEY.fullmatch(key):
-        raise Invalid(Problem("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
 
     def answer() -> idempotency.Answer:
         body, status = work()
         return idempotency.Answer(status, body)
 
-    given = idempotency.once(idempotency.Claim(user_id, key, _fingerprint()), answer)
+    given = idempotency.once(claim, answer)
     response = wire.answer(given.body, given.status)
     if given.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return response
+
+
+def claim_of(user_id: str) -> Claim | None:
+    """What the caller asked to be done at most once, if they did."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not KEY.fullmatch(key):
+        raise Invalid(Problem("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
+    return Claim(user_id, key, _fingerprint())
 
 
 def _fingerprint() -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, pre_load, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
-from chatsvc.api.common.fields import JsonObject, OneOf, QueryTruth, QueryWhole, Text, Truth, cursor
+from chatsvc.api.common.fields import JsonObject, OneOf, QueryTruth, QueryWhole, Text, Truth, Uuid, WholeNumber, cursor
 from chatsvc.core.paging import MAX_OFFSET
 from chatsvc.extensions import settings
 
@@ -87,6 +87,29 @@ class SessionRead(Schema):
     message_limit = QueryWhole(low=1, high=200, load_default=200)
 
 
+class ChatSend(Schema):
+    message = Text(max=lambda config: config.message_max_length)
+    retry = WholeNumber()
+    session_id = Uuid()
+    agent_type = agent_types(load_default=None, allow_none=True)
+    persona_id = Uuid(load_default=None, allow_none=True)
+    metadata = JsonObject()
+
+    @validates_schema
+    def one_question(self, given: dict[str, Any], **_: Any) -> None:
+        if ("message" in given) == ("retry" in given):
+            raise ValidationError("is required, or retry in its place; not both", "message")
+
+    @post_load
+    def complete(self, given: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {"message": None, "retry": None, "session_id": None, **given}
+
+
+class SummaryList(Paged):
+    page_size = QueryWhole(low=1, high=100, load_default=50)
+    user_id = Text(max=255, load_default=None)
+
+
 class MessageOut(Schema):
     id = fields.Integer()
     session_id = fields.UUID()
@@ -119,6 +142,26 @@ class ThreadOut(SessionOut):
     has_more_messages = fields.Boolean()
 
 
+class ChatOut(Schema):
+    session_id = fields.UUID()
+    user_message = fields.Nested(MessageOut)
+    assistant_message = fields.Nested(MessageOut)
+
+
+class SummaryOut(Schema):
+    session_id = fields.UUID()
+    title = fields.String()
+    last_message = fields.String()
+    message_count = fields.Integer()
+    created_at = fields.DateTime()
+    updated_at = fields.DateTime()
+
+
+class SummaryThreadOut(SummaryOut):
+    messages = fields.List(fields.Nested(MessageOut))
+    has_more_messages = fields.Boolean()
+
+
 class PageOut(Schema):
     total = fields.Integer()
     page = fields.Integer()
@@ -133,6 +176,10 @@ class SessionsOut(PageOut):
 
 class MessagesOut(PageOut):
     messages = fields.List(fields.Nested(MessageOut))
+
+
+class SummariesOut(PageOut):
+    sessions = fields.List(fields.Nested(SummaryOut))
 
 
 class StatsOut(Schema):

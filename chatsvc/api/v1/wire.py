@@ -10,7 +10,7 @@ from chatsvc.core.paging import Page
 from chatsvc.core.sessions import Thread
 from chatsvc.core.stats import UserStats
 
-__all__ = ["error", "message", "messages", "session", "sessions", "stats", "thread"]
+__all__ = ["error", "failure", "message", "message_or_none", "messages", "session", "sessions", "stats", "summaries", "summary_thread", "thread"]
 
 Body = dict[str, Any]
 
@@ -48,6 +48,39 @@ def message(row: Any) -> Body:
         "created_at": utc(row.created_at),
         "edited_at": utc(row.edited_at),
     }
+
+
+def message_or_none(row: Any) -> Body | None:
+    """A message that may have been erased meanwhile."""
+    return message(row) if hasattr(row, "content") else None
+
+
+def failure(row: Any) -> Body | None:
+    """Why a reply failed, in words; None when it did not."""
+    if not hasattr(row, "content"):
+        return {"kind": "interrupted", "message": "The reply is no longer there"}
+    if row.status != "failed":
+        return None
+    return row.meta.get("error") or {"kind": "bad_response", "message": "The reply failed"}
+
+
+def summary(row: Any) -> Body:
+    return {
+        "session_id": row.id,
+        "title": row.title if row.title is not None else "New chat",
+        "last_message": row.last_message or "",
+        "message_count": row.message_count,
+        "created_at": utc(row.created_at),
+        "updated_at": utc(row.updated_at),
+    }
+
+
+def summaries(page: Page) -> Body:
+    return {"sessions": [summary(row) for row in page.rows], **_paging(page)}
+
+
+def summary_thread(found: Thread) -> Body:
+    return {**summary(found.session), "messages": [message(row) for row in found.messages], "has_more_messages": found.more}
 
 
 def sessions(page: Page) -> Body:

@@ -4,8 +4,9 @@ from chatsvc.core.models.conversation import Conversation
 from chatsvc.core.models.idempotency_key import IdempotencyKey
 from chatsvc.core.models.message import ChatMessage
 from chatsvc.core.models.persona import Persona
+from chatsvc.core.models.reply import ReplyChunk, Worker
 from chatsvc.core.models.session import ChatSession
 from chatsvc.core.models.sign_in import LoginThrottle, RevokedToken
 from chatsvc.core.models.user import User
 
-__all__ = ["ChatMessage", "ChatSession", "Conversation", "IdempotencyKey", "LoginThrottle", "Persona", "RevokedToken", "User"]
+__all__ = ["ChatMessage", "ChatSession", "Conversation", "IdempotencyKey", "LoginThrottle", "Persona", "ReplyChunk", "RevokedToken", "User", "Worker"]

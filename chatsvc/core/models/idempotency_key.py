@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from chatsvc.core.models.types import LongText, Moment, Uuid
+from chatsvc.core.models.types import Key, LongText, Moment, Uuid
 from chatsvc.extensions import Model
 
 
@@ -21,4 +21,5 @@ class IdempotencyKey(Model):
     status: Mapped[int | None] = mapped_column(Integer)
     body: Mapped[str | None] = mapped_column(LongText)
     session_id: Mapped[str | None] = mapped_column(Uuid)
+    reply_id: Mapped[int | None] = mapped_column(Key)
     created_at: Mapped[datetime] = mapped_column(Moment)

@@ -23,6 +23,9 @@ class ChatMessage(Model):
         Index("idx_chat_messages_session_id", "session_id", "id"),
         Index("idx_chat_messages_live", "session_id", "id", sqlite_where=text("deleted_at IS NULL"), postgresql_where=text("deleted_at IS NULL")),
         Index("idx_chat_messages_purge", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL"), postgresql_where=text("deleted_at IS NOT NULL")),
+        Index("uq_chat_messages_running", "session_id", unique=True, sqlite_where=text("status = 'streaming'"), postgresql_where=text("status = 'streaming'")),
+        Index("idx_chat_messages_running_user", "user_id", sqlite_where=text("status = 'streaming'"), postgresql_where=text("status = 'streaming'")),
+        Index("idx_chat_messages_running_worker", "worker_id", sqlite_where=text("status = 'streaming'"), postgresql_where=text("status = 'streaming'")),
         {"sqlite_autoincrement": True},
     )
 
@@ -37,3 +40,8 @@ class ChatMessage(Model):
     edited_at: Mapped[datetime | None] = mapped_column(Moment)
     deleted_at: Mapped[datetime | None] = mapped_column(Moment)
     agent_type: Mapped[str | None] = mapped_column(String(50))
+
+    # 009: replies while they are written
+    worker_id: Mapped[str | None] = mapped_column(String(36))
+    reply_to: Mapped[int | None] = mapped_column(Key)
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(Moment)

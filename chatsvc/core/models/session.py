@@ -84,6 +84,7 @@ class ChatSession(Model):
     last_message: Mapped[str | None] = mapped_column(LongText, server_default=FetchedValue())
     message_count: Mapped[int] = mapped_column(Integer, server_default="0")
     last_message_at: Mapped[datetime | None] = mapped_column(Moment, server_default=FetchedValue())
+    newest_message_id: Mapped[int | None] = mapped_column(Key, server_default=FetchedValue())
     last_message_id: Mapped[int | None] = mapped_column(Key, server_default=FetchedValue())
     title_message_id: Mapped[int | None] = mapped_column(Key, server_default=FetchedValue())
     title_from: Mapped[str] = mapped_column(String(10), server_default="message")

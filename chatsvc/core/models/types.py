@@ -93,6 +93,43 @@ def _title_holds(element: title_holds, compiler: Any, **options: Any) -> str:
     return f"{find}({title}, {part}) > 0"
 
 
+class seconds_ago(FunctionElement[datetime]):
+    """So many seconds before the database's own now."""
+
+    type = Moment()
+    inherit_cache = True
+    name = "seconds_ago"
+
+
+@compiles(seconds_ago, "postgresql")
+def _seconds_ago_on_postgresql(element: seconds_ago, compiler: Any, **options: Any) -> str:
+    return f"(now() - make_interval(secs => {compiler.process(element.clauses, **options)}))"
+
+
+@compiles(seconds_ago, "sqlite")
+def _seconds_ago_on_sqlite(element: seconds_ago, compiler: Any, **options: Any) -> str:
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || {compiler.process(element.clauses, **options)} || ' seconds') || '000')"
+
+
+class pieces_joined(FunctionElement[str]):
+    """reply_chunks of one message, joined in their order."""
+
+    type = Text()
+    inherit_cache = True
+    name = "pieces_joined"
+
+
+@compiles(pieces_joined, "postgresql")
+def _pieces_joined_on_postgresql(element: pieces_joined, compiler: Any, **options: Any) -> str:
+    return f"(SELECT string_agg(c.text, '' ORDER BY c.at) FROM reply_chunks c WHERE c.message_id = {compiler.process(element.clauses, **options)})"
+
+
+@compiles(pieces_joined, "sqlite")
+def _pieces_joined_on_sqlite(element: pieces_joined, compiler: Any, **options: Any) -> str:
+    message_id = compiler.process(element.clauses, **options)
+    return f"(SELECT group_concat(c.text, '') FROM (SELECT text FROM reply_chunks WHERE message_id = {message_id} ORDER BY at) c)"
+
+
 def one_moment() -> ColumnElement[datetime]:
     """The time now, the same wherever it stands in a statement."""
     if db.engine.dialect.name == "sqlite":

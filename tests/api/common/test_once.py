@@ -18,6 +18,7 @@ from chatsvc.api.common.once import _fingerprint
 from chatsvc.core import sessions
 from chatsvc.core.models import IdempotencyKey
 from chatsvc.extensions import db
+from tests import openapi_check
 from tests.api.v1 import rows
 from tests.api.v1.calls import SESSIONS, archive, body_of, refused
 from tests.factories import Person, person, unknown_id
@@ -238,6 +239,7 @@ def test_a_second_request_waits_for_the_first_and_replays_it(app: Flask, owner: 
         response = create(owner)
     assert (response.status_code, response.data, response.headers["Idempotent-Replayed"]) == (201, b'{"first":true}', "true")
     assert rows.count(app, "chat_sessions") == 0
+    assert openapi_check.mismatches(), "the made-up answer is not one that the document knows"
 
 
 def test_a_second_request_gives_up_after_a_fair_wait(app: Flask, owner: Person) -> None:

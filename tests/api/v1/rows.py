@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -78,11 +79,12 @@ def breaches(app: Flask) -> list[verify.Breach]:
 
 @contextmanager
 def statements(app: Flask) -> Iterator[list[str]]:
-    """The SQL that is sent inside the block; not what begins or ends a transaction."""
+    """The SQL that this thread sends inside the block; not what begins or ends a transaction, nor the heartbeat's."""
     seen: list[str] = []
+    here = threading.get_ident()
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if statement.split(maxsplit=1)[0].upper() not in ("BEGIN", "COMMIT", "SET", "ROLLBACK"):
+        if threading.get_ident() == here and statement.split(maxsplit=1)[0].upper() not in ("BEGIN", "COMMIT", "SET", "ROLLBACK"):
             seen.append(statement)
 
     with app.app_context():

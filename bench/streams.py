@@ -1,0 +1,188 @@
+"""So many replies at once, a word each 100 ms: do all complete, how long are the gaps, and what does a list cost meanwhile?
+
+python bench/streams.py --streams 1000            (starts chatsvc as shipped, on DATABASE_URL or a new SQLite file)
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jwt
+
+ROOT = Path(__file__).resolve().parent.parent
+SECRET = "a-secret-of-the-bench-0123456789-abcdefghij"
+DELTA = b"event: delta"
+
+
+@dataclass
+class Seen:
+    """What one stream's client saw."""
+
+    first: float = 0.0
+    gaps: list[float] = field(default_factory=list)
+    deltas: int = 0
+    done: bool = False
+    error: str = ""
+
+
+def token(user: str) -> str:
+    return jwt.encode({"sub": user, "exp": int(time.time()) + 3600}, SECRET, "HS256")
+
+
+def request(port: int, user: str, method: str, path: str, body: bytes = b"") -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token(user)}\r\n"
+    if body:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+async def follow(port: int, number: int, words: int) -> Seen:
+    """One client: sends a message of so many words and reads the reply to its end."""
+    seen = Seen()
+    body = json.dumps({"message": " ".join(f"word{index}" for index in range(words))}).encode()
+    began = last = time.perf_counter()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request(port, f"u{number}", "POST", "/api/v1/chat/stream", body))
+        while data := await asyncio.wait_for(reader.read(65536), 60):
+            if not seen.deltas and not data.startswith(b"HTTP/1.1 200") and b"event:" not in data:
+                seen.error = data[:200].decode(errors="replace")
+                break
+            amount = data.count(DELTA)
+            now = time.perf_counter()
+            if amount:
+                if not seen.deltas:
+                    seen.first = now - began
+                else:
+                    seen.gaps.append(now - last)
+                last = now
+                seen.deltas += amount
+            if b"event: done" in data:
+                seen.done = True
+                break
+        writer.close()
+    except (OSError, TimeoutError) as error:
+        seen.error = repr(error)
+    return seen
+
+
+async def list_times(port: int, seconds: float) -> list[float]:
+    """How long a list takes, asked ten times a second."""
+    times: list[float] = []
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    ends_at = time.perf_counter() + seconds
+    while time.perf_counter() < ends_at:
+        began = time.perf_counter()
+        writer.write(request(port, "lister", "GET", "/api/v1/chat-sessions"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+        await reader.readexactly(length)
+        times.append(time.perf_counter() - began)
+        await asyncio.sleep(0.1)
+    writer.close()
+    return times
+
+
+def processor_seconds(pid: int) -> float:
+    """What this process and its children have used."""
+    ticks = 0
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = entry.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == pid or entry.parent.name == str(pid):
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def percentile(values: list[float], part: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else float("nan")
+
+
+async def run(pid: int, port: int, streams: int, words: int, ramp: float) -> dict[str, object]:
+    quiet = await list_times(port, 4)
+    used = processor_seconds(pid)
+    began = time.perf_counter()
+
+    async def one(number: int) -> Seen:
+        await asyncio.sleep(ramp * number / streams)
+        return await follow(port, number, words)
+
+    busy_task = asyncio.create_task(list_times(port, ramp + words * 0.1))
+    seen = await asyncio.gather(*(one(number) for number in range(streams)))
+    busy = await busy_task
+    gaps = [gap for one_seen in seen for gap in one_seen.gaps]
+    return {
+        "streams": streams,
+        "complete": sum(one_seen.done for one_seen in seen),
+        "errors": [one_seen.error for one_seen in seen if one_seen.error][:3],
+        "seconds": round(time.perf_counter() - began, 1),
+        "server_us_per_delta": round((processor_seconds(pid) - used) / max(1, sum(one_seen.deltas for one_seen in seen)) * 1e6),
+        "first_ms_p99": round(percentile([one_seen.first for one_seen in seen], 0.99) * 1000),
+        "gap_ms_p50": round(percentile(gaps, 0.5) * 1000),
+        "gap_ms_p99": round(percentile(gaps, 0.99) * 1000),
+        "gap_ms_max": round(max(gaps, default=0) * 1000),
+        "list_ms_quiet_p95": round(percentile(quiet, 0.95) * 1000, 1),
+        "list_ms_busy_p95": round(percentile(busy, 0.95) * 1000, 1),
+        "list_ms_busy_median": round(statistics.median(busy) * 1000, 1),
+        "list_ratio_p95": round(percentile(busy, 0.95) / percentile(quiet, 0.95), 1),
+    }
+
+
+@contextlib.contextmanager
+def served(port: int) -> Iterator[int]:
+    """chatsvc as shipped, on this port; its process id."""
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {
+            **os.environ,
+            "PORT": str(port),
+            "JWT_SECRET_KEY": SECRET,
+            "CHAT_ECHO_DELAY_MS": "100",
+            "CHAT_INSTANCE_PATH": folder,
+            "CHAT_DEMO_ACCOUNTS": "false",
+            "LOG_LEVEL": "warning",
+        }
+        process = subprocess.Popen([sys.executable, "-m", "flask", "serve"], cwd=ROOT, env=environ)
+        try:
+            _until_ready(port)
+            yield process.pid
+        finally:
+            process.terminate()
+            process.wait(40)
+
+
+def _until_ready(port: int) -> None:
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2)
+            return
+        time.sleep(0.1)
+    raise SystemExit("chatsvc did not start")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streams", type=int, default=1000)
+    parser.add_argument("--words", type=int, default=100)
+    parser.add_argument("--ramp", type=float, default=3.0, help="seconds over which the streams begin")
+    parser.add_argument("--port", type=int, default=8123)
+    given = parser.parse_args()
+    with served(given.port) as pid:
+        print(json.dumps(asyncio.run(run(pid, given.port, given.streams, given.words, given.ramp)), indent=1))
+
+
+if __name__ == "__main__":
+    main()

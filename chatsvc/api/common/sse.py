@@ -1,0 +1,39 @@
+"""Server-sent events: how a reply travels while it grows. Every event's id says how many code points have been sent with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+from flask import Response
+
+PING_SECONDS = 10.0
+PING = b": ping\n\n"
+HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+
+
+def event(name: str, number: int, data: Any) -> bytes:
+    return b"event: %b\nid: %d\ndata: %b\n\n" % (name.encode(), number, orjson.dumps(data))
+
+
+def growing(feed: Any, offset: int, *, leaving: Callable[[], bool]) -> Iterator[bytes]:
+    """The rest of a text that grows, as deltas; comments while there is nothing to say. Ends with the feed, or when the process leaves."""
+    spoke_at = time.monotonic()
+    while True:
+        ended = feed.final is not None
+        text = feed.wait(offset)
+        if text:
+            offset += len(text)
+            spoke_at = time.monotonic()
+            yield event("delta", offset, {"content": text})
+        elif ended or leaving():
+            return
+        elif time.monotonic() - spoke_at >= PING_SECONDS:
+            spoke_at = time.monotonic()
+            yield PING
+
+
+def response(events: Iterator[bytes]) -> Response:
+    return Response(events, 200, content_type="text/event-stream", headers=HEADERS)

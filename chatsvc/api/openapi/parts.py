@@ -1,0 +1,143 @@
+"""What operations share: error bodies, events, headers, parameters, ways to sign in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatsvc.api.common.caller import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER
+
+Json = dict[str, Any]
+
+
+def ref(kind: str, name: str) -> Json:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def record(optional: tuple[str, ...] = (), **properties: Json) -> Json:
+    """An object of these properties, all there but the optional ones."""
+    return {"type": "object", "properties": properties, "required": [name for name in properties if name not in optional]}
+
+
+STRING = {"type": "string"}
+UUID = {"type": "string", "format": "uuid"}
+MESSAGE = ref("schemas", "V1Message")
+MESSAGE_ID = {"type": "integer", "format": "int64", "minimum": 1}
+SECONDS = {"type": "integer", "minimum": 1, "description": "Seconds for which the access token is good."}
+MAYBE_MESSAGE = {"anyOf": [MESSAGE, {"type": "null"}], "description": "Null when it has been erased meanwhile."}
+PROBLEMS = {"type": "array", "items": ref("schemas", "Problem"), "description": "One entry for each field at fault."}
+
+SCHEMAS: dict[str, Json] = {
+    "Problem": record(field=STRING, message=STRING),
+    "Error": record(("errors",), detail={**STRING, "description": "What is wrong, in one sentence."}, errors=PROBLEMS),
+    "EnvelopeError": record(("errors", "data"), success={"const": False}, message=STRING, errors=PROBLEMS, data={"type": "object"}),
+    "V1ReplyRunning": record(
+        detail=STRING, reply_id={**MESSAGE_ID, "description": "The reply that is being written; follow it at `/api/v1/chat/stream/{reply_id}`."}
+    ),
+    "V1ChatFailure": record(detail=STRING, session_id=UUID, user_message=MESSAGE, assistant_message=MAYBE_MESSAGE),
+    "V1StreamSession": record(session_id=UUID, user_message=MESSAGE, reply_id=MESSAGE_ID),
+    "V1StreamDelta": record(content={**STRING, "minLength": 1}),
+    "V1StreamDone": record(assistant_message=MESSAGE),
+    "V1StreamError": record(detail=STRING, assistant_message=MAYBE_MESSAGE),
+    "AppTokens": record(access_token=STRING, refresh_token=STRING, token_type={"const": "bearer"}, expires_in=SECONDS),
+    "AppCookies": record(token_type={"const": "cookie"}, expires_in=SECONDS, csrf_token=STRING),
+    "HealthUnready": record(status={"const": "unavailable"}, checks={"type": "object", "additionalProperties": STRING}),
+}
+
+# Where these hold nothing when the service keeps no messages.
+IDS_OF_MESSAGES = (("V1Message", "id"), ("V1StreamSession", "reply_id"))
+
+# What a schema's fields cannot say by themselves: rules about several fields, and the words that an answer may hold.
+_message_status = {"enum": ["complete", "streaming", "cancelled", "failed"]}
+_role = {"enum": ["user", "assistant", "system"]}
+RULES: dict[str, Json] = {
+    "V1SessionChange": {"minProperties": 1},
+    "V1ChatSend": {"oneOf": [{"required": ["message"]}, {"required": ["retry"]}]},
+    "V1MessageCreate": {"dependentSchemas": {"agent_type": {"properties": {"message_type": {"const": "assistant"}}}}},
+}
+FACTS: dict[str, Json] = {
+    "V1Session.status": {"enum": ["ACTIVE", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"]},
+    "V1Session.is_active": {"description": "The same as `status` being `ACTIVE`."},
+    "V1Session.last_message": {"description": "The first 100 characters of the newest message.", "maxLength": 100},
+    "V1Session.last_message_at": {"description": "When the newest message was made; editing does not move it."},
+    "V1Message.status": _message_status,
+    "V1Message.message_type": _role,
+    "V1SessionCreate.agent_type": {"description": "Null: none, and then not counted towards the cap."},
+    "V1SessionChange.title": {"description": "Null: the title is made from the first message again."},
+    "V1SessionChange.metadata": {"description": "Replaces what was there. At most 16 KiB of JSON, nested at most 32 levels deep."},
+    "V1SessionChange.is_active": {"description": "False archives, true resumes."},
+    "V1MessageCreate.agent_type": {"description": "For assistant messages only; the session's by default."},
+    "V1ChatSend.retry": {"description": "In place of `message`: the id of a reply whose message is to be answered again. The earlier reply is deleted."},
+    "V1ChatSend.session_id": {"description": "None given: a new session. A UUID v4 that is unknown: a new session of that id."},
+    "V1Stats.sessions_by_agent_type": {"description": "Agent types that occur."},
+    "AppMe.role": {"enum": ["USER", "ADMIN"]},
+    "AppUser.role": {"enum": ["USER", "ADMIN"]},
+    "AppRegister.username": {"description": "Without spaces around it, and without invisible characters."},
+    "HealthHealth.status": {"enum": ["ok"]},
+}
+
+
+def _header(description: str, **schema: Any) -> Json:
+    return {"description": description, "schema": schema}
+
+
+HEADERS: dict[str, Json] = {
+    "X-Request-ID": _header("Names this request; the one that was sent, or a new one.", type="string", pattern="^[A-Za-z0-9._-]{1,64}$"),
+    "RateLimit": _header("How many requests are left, and for how many seconds.", type="string", examples=['"default";r=599;t=60']),
+    "RateLimit-Policy": _header("How many requests in how many seconds.", type="string", examples=['"default";q=600;w=60']),
+    "RateLimit-Limit": _header("How many requests there may be in one window.", type="integer"),
+    "RateLimit-Remaining": _header("How many are left.", type="integer"),
+    "RateLimit-Reset": _header("In how many seconds the count starts anew.", type="integer"),
+    "Retry-After": _header("After how many seconds a new try makes sense.", type="integer", minimum=1),
+    "Idempotent-Replayed": _header("`true` when this answer was given before, to the first request with this key.", type="string", enum=["true"]),
+    "Link": _header("The next part of the list, while there is one.", type="string", examples=['</auths/users?limit=50&cursor=…>; rel="next"']),
+    "WWW-Authenticate": _header("How to sign in.", type="string", enum=["Bearer"]),
+    "Set-Cookie": _header(
+        f"With `X-Session: cookie`: `{ACCESS_COOKIE}` and others, HttpOnly and SameSite=Strict, and the readable `{CSRF_COOKIE}`.", type="string"
+    ),
+}
+COUNTED = ("RateLimit", "RateLimit-Policy", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+
+def _sent(name: str, description: str, **schema: Any) -> Json:
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+PARAMETERS: dict[str, Json] = {
+    "X-Request-ID": _sent("X-Request-ID", "Names this request in the answer and in the logs.", type="string", pattern="^[A-Za-z0-9._-]{1,64}$"),
+    "Idempotency-Key": _sent(
+        "Idempotency-Key",
+        "Makes it safe to send this request again: the same key with the same path and body is done once.",
+        type="string",
+        pattern="^[!-~]{1,255}$",
+    ),
+    "Last-Event-ID": _sent(
+        "Last-Event-ID", "The id of the last event that came; the stream goes on after it.", type="string", pattern="^[0-9]{1,9}$", default="0"
+    ),
+    "X-Session": _sent("X-Session", "`cookie`: the tokens come as cookies, and not in the body.", type="string", enum=["cookie"]),
+}
+
+SCHEMES: dict[str, Json] = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A token from `/auths/login`, or one that your product signed."},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": ACCESS_COOKIE,
+        "description": "Set by `/auths/login` with `X-Session: cookie`. Over TLS its name begins with `__Host-`.",
+    },
+    "csrf": {
+        "type": "apiKey",
+        "in": "header",
+        "name": CSRF_HEADER,
+        "description": f"The value of the readable cookie `{CSRF_COOKIE}`; asked for on writes by cookie.",
+    },
+}
+
+QUERIES = {
+    "page": "Which page, from 1; not together with `cursor`.",
+    "cursor": "Where the list goes on: the `next_cursor` of the answer before.",
+    "search": "Part of the title, in any case; `%` and `_` are letters.",
+    "order": "`asc`: oldest first.",
+    "user_id": "Your own id; an admin may give anyone's.",
+    "message_limit": "How many of the newest messages.",
+    "is_active": "True: those in use. False: those that have ended.",
+}

@@ -1,0 +1,72 @@
+"""The text of one reply as it grows in this process, for everybody here who follows it."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections import deque
+from typing import Any
+
+
+class Feed:
+    """Pieces in their order. Offsets are code points. Ends once, with the message as it was saved.
+
+    One thread adds, any number read. It works without a lock around it because each step is one that the interpreter does
+    whole: a piece is appended before the length says so, and a reader looks again after it has put itself on the list of those
+    who wait. A reader waits without a time limit, since ten thousand timers a second are a machine's whole work; the process's
+    heartbeat nudges all readers now and then instead.
+    """
+
+    __slots__ = ("_pieces", "_starts", "_waiting", "final", "length")
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._starts: list[int] = []
+        self._waiting: deque[threading.Lock] = deque()
+        self.length = 0
+        self.final: Any = None
+
+    def add(self, piece: str, at: int | None = None) -> None:
+        """Appends a piece. Of one that comes from elsewhere and begins at `at`, what was seen already is left out, and all of it after a gap."""
+        if at is not None:
+            piece = piece[self.length - at :] if at <= self.length else ""
+        if not piece:
+            return
+        self._pieces.append(piece)
+        self._starts.append(self.length)
+        self.length += len(piece)
+        self.nudge()
+
+    def end(self, final: Any) -> None:
+        """The reply has ended and is saved as this message."""
+        self.final = final
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Wakes everybody who waits."""
+        while self._waiting:
+            try:
+                self._waiting.popleft().release()
+            except IndexError:
+                return  # another thread woke them
+
+    def since(self, offset: int) -> str:
+        """The text from this offset on."""
+        length = self.length
+        if offset >= length:
+            return ""
+        first = bisect_right(self._starts, offset) - 1
+        text = self._pieces[first][offset - self._starts[first] :]
+        if first < len(self._starts) - 1:
+            text += "".join(self._pieces[first + 1 : len(self._starts)])
+        return text[: length - offset]
+
+    def wait(self, offset: int) -> str:
+        """The text from this offset on; waits for some, for the end, or for a nudge."""
+        if self.length <= offset and self.final is None:
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+            if self.length <= offset and self.final is None:
+                turn.acquire()
+        return self.since(offset)

@@ -1,0 +1,307 @@
+"""Replies in this process: those it produces, and those it follows for clients that came here.
+
+A producer is a thread of its own (a greenlet under gevent), never the response's generator, so a reply goes on when its
+client leaves. One heartbeat for all: it keeps the lease, saves every running reply's new text in one statement, sees who is to
+stop, feeds the followers of other processes' replies with one poll, and looks for replies whose process has died.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatsvc.core import heartbeat, replies, titles
+from chatsvc.core.errors import Unavailable
+from chatsvc.core.fanout import Fanout
+from chatsvc.core.feed import Feed
+from chatsvc.core.idempotency import Claim
+from chatsvc.core.read_models import unkept_message
+from chatsvc.responders.base import Question, Responder, ResponderError, Stop, Stopped
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.4  # what was told is saved within half a second
+NUDGE_SECONDS = 2.0
+MISSED_SECONDS = 1.0
+LEAVE_SECONDS = 5.0  # how long a process that ends still follows the replies of others
+ALIVE_SECONDS = 5.0
+SWEEP_SECONDS = 15.0
+SAVE_TRIES_SECONDS = 60.0
+GONE = object()
+
+
+@dataclass(slots=True)
+class Run:
+    """A reply that this process produces; one that is not to be kept has a number below zero and no row."""
+
+    reply_id: int
+    session_id: str
+    claim: Claim | None = None
+    feed: Feed = field(default_factory=Feed)
+    saved: int = 0
+    told: int = 0
+    why_stop: str | None = None
+
+
+@dataclass(slots=True)
+class Followed:
+    """A reply of another process, and how many clients here follow it."""
+
+    feed: Feed
+    clients: int = 0
+
+
+class Runtime:
+    """One per process; `context` gives a thread the application's context."""
+
+    def __init__(
+        self,
+        context: Callable[[], AbstractContextManager[Any]],
+        *,
+        capacity: int,
+        longest: int,
+        redis_url: str = "",
+        titler: Responder | None = None,
+    ) -> None:
+        self.context = context
+        self.capacity = capacity
+        self.longest = longest
+        self.titler = titler
+        self.worker_id = str(uuid.uuid4())
+        self.stopping = False
+        self._leaves_at = float("inf")
+        self._runs: dict[int, Run] = {}
+        self._followed: dict[int, Followed] = {}
+        self._clients = 0
+        self._unkept = itertools.count(-1, -1)
+        self._lock = threading.Lock()
+        self._heart: threading.Thread | None = None
+        self._fanout = Fanout(redis_url, new=self._new, followed=self._feeds) if redis_url else None
+
+    def start(self) -> None:
+        """Begins the heartbeat, once; returns when this process is known as a worker, since a reply of an unknown one counts as abandoned."""
+        with self._lock:
+            if self._heart is None:
+                with self.context():
+                    heartbeat.tick(self.worker_id, [], [])
+                self._heart = threading.Thread(target=self._beat, name="replies", daemon=True)
+                self._heart.start()
+                if self._fanout is not None:
+                    self._fanout.start()
+
+    def stop(self, *, wait: bool = False) -> None:
+        """Asks every producer here to save what it has and end; returns at once, since a signal handler calls it, unless told to wait."""
+        self.stopping = True
+        self._leaves_at = time.monotonic() + LEAVE_SECONDS
+        if wait and self._heart is not None:
+            self._heart.join(30)
+
+    def has_room(self) -> None:
+        """Unavailable when this process has as many streams as it can bear, or is about to end."""
+        if self.stopping or max(self._clients, len(self._runs)) >= self.capacity:
+            raise Unavailable("Too many replies are being written; try again shortly")
+
+    def produce(self, session_id: str, reply_id: int | None, responder: Responder, ask: Callable[[], Question], claim: Claim | None = None) -> Feed:
+        """Starts to write this reply, in the background; without an id it is told and not kept."""
+        self.start()
+        run = Run(next(self._unkept) if reply_id is None else reply_id, session_id, claim)
+        with self._lock:
+            self._runs[run.reply_id] = run
+        threading.Thread(target=self._produce, args=(run, responder, ask), name=f"reply-{run.reply_id}", daemon=True).start()
+        return run.feed
+
+    def ask_to_stop(self, reply_id: int) -> None:
+        """At once, when the reply is written here; elsewhere the database tells."""
+        run = self._runs.get(reply_id)
+        if run is not None:
+            run.why_stop = run.why_stop or "cancel"
+
+    def leaving(self, reply_id: int) -> bool:
+        """True when this process ends before it can see the end of that reply, which somebody else goes on writing."""
+        return time.monotonic() > self._leaves_at and reply_id not in self._runs
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Counts a client while it holds a connection."""
+        with self._lock:
+            self._clients += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._clients -= 1
+
+    @contextmanager
+    def following(self, reply_id: int) -> Iterator[Feed]:
+        """The feed of a running reply, whoever writes it."""
+        run = self._runs.get(reply_id)
+        if run is not None:
+            yield run.feed
+            return
+        self.start()
+        with self._lock:
+            followed = self._followed.setdefault(reply_id, Followed(Feed()))
+            followed.clients += 1
+        try:
+            yield followed.feed
+        finally:
+            with self._lock:
+                followed.clients -= 1
+                if not followed.clients:
+                    self._followed.pop(reply_id, None)
+
+    # Producing
+
+    def _produce(self, run: Run, responder: Responder, ask: Callable[[], Question]) -> None:
+        with self.context():
+            status, facts = self._listen(run, responder, ask)
+            final = self._saved(run, status, facts) if run.reply_id > 0 else unkept_message(run.session_id, "assistant", run.feed.since(0), status, facts)
+            run.feed.end(final)
+            with self._lock:
+                self._runs.pop(run.reply_id, None)
+            if status == "complete" and self.titler is not None and run.reply_id > 0:
+                titles.improve(run.session_id, self.titler, Stop(lambda: self.stopping))
+
+    def _listen(self, run: Run, responder: Responder, ask: Callable[[], Question]) -> tuple[str, dict[str, Any]]:
+        """Writes down what the responder says; how it ended, and what is known of it."""
+        stop = Stop(lambda: self.stopping or run.why_stop is not None)
+        try:
+            answer = responder.reply(ask(), stop)
+            while True:
+                try:
+                    self._add(run, next(answer))
+                except StopIteration as end:
+                    facts: dict[str, Any] = end.value.facts()
+                    break
+                stop.check()
+            if not run.feed.length:
+                raise ResponderError("bad_response", "The answer was empty")
+        except Stopped:
+            return ("cancelled", {}) if run.why_stop == "cancel" else _failed("interrupted", "The service was interrupted while it wrote this reply")
+        except ResponderError as error:
+            return _failed(error.kind, error.message)
+        except Exception:
+            log.exception("the responder of reply %s broke", run.reply_id)
+            return _failed("bad_response", "The responder broke")
+        return "complete", facts
+
+    def _add(self, run: Run, piece: str) -> None:
+        room = self.longest - run.feed.length
+        run.feed.add(piece[:room].replace("\0", "\ufffd"))
+        if len(piece) > room:
+            raise ResponderError("bad_response", f"The answer is longer than {self.longest} characters")
+
+    def _saved(self, run: Run, status: str, facts: dict[str, Any]) -> Any:
+        """Ends the reply with its whole text; tries again while the database is away, and leaves it to the sweep when that takes too long."""
+        give_up_at = time.monotonic() + SAVE_TRIES_SECONDS
+        while True:
+            try:
+                return replies.end(
+                    run.session_id, run.reply_id, status=status, content=run.feed.since(0), facts=facts, claim=run.claim
+                ) or self._ended_elsewhere(run)
+            except Unavailable:
+                if time.monotonic() > give_up_at:
+                    log.error("reply %s could not be saved; it will be ended from what was saved of it so far", run.reply_id)
+                    return GONE
+                time.sleep(0.5)
+
+    def _ended_elsewhere(self, run: Run) -> Any:
+        rows = replies.ended([run.reply_id])
+        return rows[0] if rows else GONE
+
+    # What other processes are told, and what is heard from them
+
+    def _new(self) -> Iterator[tuple[int, int, str]]:
+        with self._lock:
+            runs = [run for run in self._runs.values() if run.reply_id > 0]
+        for run in runs:
+            text = run.feed.since(run.told)
+            if text:
+                yield run.reply_id, run.told, text
+                run.told += len(text)
+
+    def _feeds(self) -> dict[int, Feed]:
+        with self._lock:
+            return {reply_id: followed.feed for reply_id, followed in self._followed.items() if followed.feed.final is None}
+
+    # The heartbeat
+
+    def _beat(self) -> None:
+        swept_at = alive_at = nudged_at = float("-inf")
+        while not self.stopping or self._runs or (self._followed and time.monotonic() < self._leaves_at):
+            began = time.monotonic()
+            if self.stopping or began - nudged_at > NUDGE_SECONDS:
+                nudged_at = began
+                self._nudge()
+            try:
+                with self.context():
+                    if self._runs or began - alive_at > ALIVE_SECONDS:
+                        self._tick()
+                        alive_at = began
+                    if self._followed:
+                        self._poll()
+                    if began - swept_at > SWEEP_SECONDS:
+                        swept_at = began
+                        self._sweep()
+            except Unavailable as error:
+                log.warning("a heartbeat of the replies was missed: %s", error.message)
+                time.sleep(MISSED_SECONDS)
+            except Exception:
+                log.exception("a heartbeat of the replies failed; the next one follows")
+                time.sleep(MISSED_SECONDS)
+            time.sleep(max(0.02, TICK_SECONDS - (time.monotonic() - began)))
+        self._nudge()
+
+    def _tick(self) -> None:
+        with self._lock:
+            runs = [run for run in self._runs.values() if run.reply_id > 0]
+        pieces, reached = [], []
+        for run in runs:
+            upto = run.feed.length
+            if upto > run.saved:
+                pieces.append({"id": run.reply_id, "at": run.saved, "text": run.feed.since(run.saved)[: upto - run.saved]})
+                reached.append((run, upto))
+        stops = heartbeat.tick(self.worker_id, pieces, [run.reply_id for run in runs])
+        for run, upto in reached:
+            run.saved = upto
+        for run in runs:
+            if run.reply_id in stops:
+                run.why_stop = run.why_stop or ("cancel" if stops[run.reply_id] else "gone")
+
+    def _poll(self) -> None:
+        feeds = self._feeds()
+        if not feeds:
+            return
+        for chunk in heartbeat.news({reply_id: feed.length for reply_id, feed in feeds.items()}):
+            feeds[chunk.message_id].add(chunk.text, chunk.at)
+        known = {row.id: row for row in replies.states(list(feeds))}
+        for reply_id, feed in feeds.items():
+            row = known.get(reply_id)
+            if row is None:
+                feed.end(GONE)
+            elif row.status != "streaming":
+                feed.add(row.content[feed.length :])
+                feed.end(row)
+
+    def _nudge(self) -> None:
+        """Lets every follower look up: whether it is time for a comment, and whether this process ends."""
+        with self._lock:
+            feeds = [run.feed for run in self._runs.values()] + [followed.feed for followed in self._followed.values()]
+        for feed in feeds:
+            feed.nudge()
+
+    def _sweep(self) -> None:
+        amount = replies.sweep()
+        if amount:
+            log.warning("%d replies of workers that are gone were ended with the text saved so far", amount)
+
+
+def _failed(kind: str, message: str) -> tuple[str, dict[str, Any]]:
+    return "failed", {"error": {"kind": kind, "message": message}}

@@ -1,0 +1,131 @@
+"""How the value of a setting is read: each function takes the text and returns what it means, or says in words what it wants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+ROOT: Final = Path(__file__).resolve().parent
+TIMES: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+# What stands after the scheme. The libraries that read these addresses later would show a part of them in their complaint.
+POSTGRES: Final = re.compile(r"([^:/@]*(:[^@]*)?@)?(\[[^/?\]]+\]|[^/:?@\[]*)(:[0-9]{1,5})?(/[^?]*)?(\?.*)?")
+REDIS: Final = re.compile(r"rediss?://([^/@]*@)?(\[[^/?\]]+\]|[^/:?@\[]+)(:[0-9]{1,5})?(/[0-9]{0,3})?(\?.*)?|unix://([^/@]*@)?/.+")
+ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+WEB: Final = re.compile(ORIGIN.pattern + r"(/[^?#\s]*)?(\?[^#\s]*)?", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many events in so many seconds, per whoever is counted."""
+
+    amount: int
+    seconds: int
+
+
+def text(value: str) -> str:
+    return value
+
+
+def flag(value: str) -> bool:
+    if value.lower() in ("true", "1", "yes", "on"):
+        return True
+    if value.lower() in ("false", "0", "no", "off"):
+        return False
+    raise ValueError("must be true or false")
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not (value.isascii() and value.isdigit() and len(value) < 19 and low <= int(value) <= high):
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def fraction(low: float, high: float) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) or not low <= float(value) <= high:
+            raise ValueError(f"must be a number from {low} to {high}")
+        return float(value)
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return value
+
+    return parse
+
+
+def words(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]+", value):
+        raise ValueError("must be an address or the name of a host")
+    return value
+
+
+def origins(value: str) -> tuple[str, ...]:
+    """Spelt as browsers send them, since they are compared letter by letter."""
+    found = words(value)
+    for origin in found:
+        usual = ":443" if origin.startswith("https:") else ":80"
+        if not ORIGIN.fullmatch(origin) or origin.endswith(usual):
+            raise ValueError("must be a comma-separated list of origins as browsers send them, such as https://app.example.com")
+    return found
+
+
+def web_address(value: str) -> str:
+    if value and (not WEB.fullmatch(value) or "?" in value):
+        raise ValueError("must look like https://chat.example.com")
+    scheme, _, rest = value.partition(":")
+    return f"{scheme.lower()}:{rest.rstrip('/')}" if value else ""
+
+
+def jwks_url(value: str) -> str:
+    if value and not (WEB.fullmatch(value) and (value.lower().startswith("https:") or is_loopback(urlsplit(value).hostname or ""))):
+        raise ValueError("must begin with https:// and name a host")
+    return value
+
+
+def limit(value: str) -> Limit:
+    amount, _, unit = value.partition("/")
+    if not (amount.isascii() and amount.isdigit() and len(amount) < 10 and int(amount) > 0 and unit in TIMES):
+        raise ValueError("must look like 60/minute (second, minute, hour or day)")
+    return Limit(int(amount), TIMES[unit])
+
+
+def redis_url(value: str) -> str:
+    if value and not REDIS.fullmatch(value):
+        raise ValueError("must look like redis://:password@host:6379/0 (rediss:// for TLS, unix:// for a socket), special characters percent-encoded")
+    return value
+
+
+def database_url(value: str) -> str:
+    """One spelling per engine; SQLite paths made absolute, so that every process means the same file wherever it was started."""
+    scheme, _, rest = value.partition("://")
+    if scheme in ("postgres", "postgresql", "postgresql+psycopg2"):
+        if not POSTGRES.fullmatch(rest):
+            raise ValueError("must look like postgresql://user:password@host:5432/name, special characters percent-encoded")
+        return "postgresql+psycopg2://" + rest
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1 and ":memory:" not in rest:
+        return "sqlite:///" + str((ROOT / rest[1:]).resolve())
+    raise ValueError("must begin with postgresql:// or with sqlite:/// and a file")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

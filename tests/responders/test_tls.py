@@ -1,0 +1,98 @@
+"""The same waits under TLS, where a socket may have data that cannot be read yet. Run again under gevent."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from chatsvc.responders.base import Question, Stop, Stopped, Turn
+from chatsvc.responders.http import Client
+from chatsvc.responders.openai import OpenAI
+from tests.responders.conftest import asked
+from tests.responders.upstream import Upstream, chunk, completion, drip, in_pieces, running, stall
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that vouches for itself, with its key."""
+    key, name, now = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "parrot")]),
+        datetime.datetime.now(datetime.UTC),
+    )
+    day = datetime.timedelta(days=1)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    builder = builder.not_valid_before(now - day).not_valid_after(now + day)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+    signed = builder.sign(key, hashes.SHA256())
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM) + secret)
+    return path
+
+
+@pytest.fixture
+def secure(certificate: Path) -> Iterator[Upstream]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with running(context) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def trusting(certificate: Path) -> Iterator[Client]:
+    client = Client(ssl_context=ssl.create_default_context(cafile=certificate))
+    yield client
+    client.close()
+
+
+def test_a_stream_over_tls_and_its_connection_used_again(secure: Upstream, trusting: Client) -> None:
+    secure.script = lambda caller: caller.stream(completion("Hel", "lo"), sizes=[9])
+    responder = OpenAI(base_url=secure.url, model="x" * 3_000_000, client=trusting)
+    for _ in range(3):
+        assert asked(responder).text == "Hello"
+    assert len(secure.callers) == 1
+
+
+def test_slow_over_tls(secure: Upstream, trusting: Client) -> None:
+    secure.script = in_pieces(chunk("Hi"), then=stall)
+    told = asked(OpenAI(base_url=secure.url, model="parrot", client=trusting, idle_timeout=0.3))
+    assert (told.text, told.kind) == ("Hi", "timeout")
+    assert told.seconds < 1
+
+
+def test_cancelled_over_tls(secure: Upstream, trusting: Client) -> None:
+    secure.script = in_pieces(chunk("Hi"), then=drip)
+    wanted = threading.Event()
+    answer = OpenAI(base_url=secure.url, model="parrot", client=trusting).reply(Question([Turn("user", "?")]), Stop(asked=wanted.is_set))
+    assert next(answer) == "Hi"
+    began = time.monotonic()
+    wanted.set()
+    with pytest.raises(Stopped):
+        next(answer)
+    assert time.monotonic() - began < 1
+    assert secure.hung_up.wait(2)
+
+
+def test_a_certificate_that_nobody_vouches_for(secure: Upstream, client: Client) -> None:
+    told = asked(OpenAI(base_url=secure.url, model="parrot", client=client))
+    assert told.error
+    assert (told.error.kind, told.error.message) == ("unreachable", "The model could not be reached: its certificate is not trusted.")
+    assert secure.requests == []
+
+
+def test_a_certificate_of_another_name(secure: Upstream, trusting: Client) -> None:
+    told = asked(OpenAI(base_url=secure.url.replace("127.0.0.1", "localhost"), model="parrot", client=trusting))
+    assert told.error
+    assert "certificate is not trusted" in told.error.message
