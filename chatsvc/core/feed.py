@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
+
+from chatsvc.core.idempotency import Claim
 
 
 class Feed:
@@ -70,3 +73,24 @@ class Feed:
             if self.length <= offset and self.final is None:
                 turn.acquire()
         return self.since(offset)
+
+
+@dataclass(slots=True)
+class Run:
+    """A reply that this process produces; one that is not to be kept has a number below zero and no row."""
+
+    reply_id: int
+    session_id: str
+    claim: Claim | None = None
+    feed: Feed = field(default_factory=Feed)
+    saved: int = 0
+    told: int = 0
+    why_stop: str | None = None
+
+
+@dataclass(slots=True)
+class Followed:
+    """A reply of another process, and how many clients here follow it."""
+
+    feed: Feed
+    clients: int = 0

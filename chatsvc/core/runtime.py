@@ -14,13 +14,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from chatsvc.core import heartbeat, replies, titles
 from chatsvc.core.errors import Unavailable
 from chatsvc.core.fanout import Fanout
-from chatsvc.core.feed import Feed
+from chatsvc.core.feed import Feed, Followed, Run
 from chatsvc.core.idempotency import Claim
 from chatsvc.core.read_models import unkept_message
 from chatsvc.responders.base import Question, Responder, ResponderError, Stop, Stopped
@@ -35,27 +34,6 @@ ALIVE_SECONDS = 5.0
 SWEEP_SECONDS = 15.0
 SAVE_TRIES_SECONDS = 60.0
 GONE = object()
-
-
-@dataclass(slots=True)
-class Run:
-    """A reply that this process produces; one that is not to be kept has a number below zero and no row."""
-
-    reply_id: int
-    session_id: str
-    claim: Claim | None = None
-    feed: Feed = field(default_factory=Feed)
-    saved: int = 0
-    told: int = 0
-    why_stop: str | None = None
-
-
-@dataclass(slots=True)
-class Followed:
-    """A reply of another process, and how many clients here follow it."""
-
-    feed: Feed
-    clients: int = 0
 
 
 class Runtime:
