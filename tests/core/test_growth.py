@@ -84,6 +84,7 @@ def work(statement: Statement) -> int:
             driver.set_progress_handler(None, 0)
             connection.rollback()
             return steps
+        connection.exec_driver_sql("SET LOCAL random_page_cost = 4")  # as psql has it
         before = connection.exec_driver_sql(BLOCKS).scalar_one()
         connection.exec_driver_sql(statement.sql, statement.values)
         after = connection.exec_driver_sql(BLOCKS).scalar_one()
