@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +53,7 @@ def run() -> None:
         raise SystemExit("The migrations look at the data they change, so they run against a database only (no --sql).")
     if db.engine.url.database and db.engine.dialect.name == "sqlite":
         Path(db.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(db.engine.url.database, os.O_CREAT, 0o600))  # what people write is not for everybody on this machine
     with db.engine.connect() as connection:
         check_server(connection)
         with alone(connection):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import flask_migrate
 import pytest
 from flask import Flask
 
 from chatsvc import create_app
 from chatsvc.core import health
+from chatsvc.extensions import db
 from tests import factories
 from tests.migrations.conftest import Database
 from tests.migrations.filling import NEWEST
@@ -57,3 +59,11 @@ def test_readyz_answers_what_the_check_says(database: Database, revision: str, s
     assert (answer.status_code, answer.headers.get("Retry-After")) == (status, "2" if status == 503 else None)
     assert answer.json is not None
     assert ("checks" in answer.json) == (status == 503)
+
+
+def test_a_new_sqlite_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "own.db"
+    with create_app(factories.settings(f"sqlite:///{file}")).app_context():
+        flask_migrate.upgrade()
+        db.engine.dispose()
+    assert file.stat().st_mode & 0o777 == 0o600
