@@ -57,11 +57,6 @@ def get(user_id: str, reply_id: int) -> AnyRow:
     return found[0]
 
 
-def question_of(reply: AnyRow) -> AnyRow | None:
-    found = read(select(*MESSAGE).where(ChatMessage.id == reply.reply_to)) if reply.reply_to else []
-    return found[0] if found else None
-
-
 @unit
 def ask_to_stop(tx: Unit, user_id: str, reply_id: int) -> AnyRow:
     """Sets the wish; whoever produces the reply ends it. Conflict when it has ended in another way already."""
