@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from ipaddress import IPv4Network, IPv6Network
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ from config_values import (
     is_loopback,
     jwks_url,
     limit,
+    networks,
     one_of,
     origins,
     redis_url,
@@ -74,6 +76,12 @@ class Settings:
         text,
         "HS256 key; a token signed with it is good whoever issued it. Unset in development: made and kept under the instance folder.",
     )
+    encryption_key: str = setting(
+        "CHAT_ENCRYPTION_KEY",
+        "",
+        text,
+        "Encrypts the secrets of personas. Unset in development: made and kept under the instance folder. After a change, secrets are entered anew.",
+    )
     jwt_public_key: str = setting(
         "JWT_PUBLIC_KEY", "", text, "PEM text, or the path of a PEM file: RS256 and ES256 tokens signed with its private half are good too."
     )
@@ -95,6 +103,15 @@ class Settings:
     public_url: str = setting("PUBLIC_URL", "", web_address, "How people reach the service from outside; an https address makes cookies Secure.")
     cors_origins: tuple[str, ...] = setting("CORS_ORIGINS", "", origins, "Exact origins, comma-separated, whose pages may call the API with a bearer token.")
     proxy_hops: int = setting("PROXY_HOPS", "0", whole(0, 10), "How many reverse proxies stand in front; only their forwarded addresses are believed.")
+    webhook_allow_private: bool = setting(
+        "WEBHOOK_ALLOW_PRIVATE",
+        "false",
+        flag,
+        "True lets personas call private and loopback addresses (n8n beside the service, for one); link-local, metadata and multicast ones stay closed.",
+    )
+    webhook_allow_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "WEBHOOK_ALLOW_NETWORKS", "", networks, "Networks, comma-separated, that personas may call whatever they are, such as `10.0.3.0/24`."
+    )
     ratelimit_enabled: bool = setting("RATELIMIT_ENABLED", "true", flag, "False turns every rate limit off but the back-off of accounts.")
     ratelimit_default: Limit = setting("RATELIMIT_DEFAULT", "600/minute", limit, "Requests per user, or per address where there is no user.")
     ratelimit_send: Limit = setting("RATELIMIT_SEND", "60/minute", limit, "Chat and conversation sends per user.")
@@ -148,11 +165,21 @@ class Settings:
     context_chars: int = setting(
         "CHAT_CONTEXT_CHARS", "48000", whole(1, 10000000), "How much of the conversation is sent to the model, newest first, in code points."
     )
+    chat_sessions: bool = setting("ENABLE_CHAT_SESSIONS", "true", flag, "False answers 503 on the conversation and persona routes.")
+    session_timeout_hours: int = setting(
+        "CHAT_SESSION_TIMEOUT_HOURS", "24", whole(1, 87600), "After so many hours without an answer the cleanup ends an exchange as TIMEOUT."
+    )
+    audit_days: int = setting("CHAT_AUDIT_DAYS", "365", whole(1, 36500), "How many days audit events are kept.")
     cleanup_interval: int = setting("CHAT_SESSION_CLEANUP_INTERVAL", "6", whole(1, 8760), "Hours between two passes of the repeating cleanup.")
 
     @property
     def production(self) -> bool:
         return self.env == "production"
+
+    @property
+    def reached_at(self) -> str:
+        """How the service is reached, as far as it knows."""
+        return self.public_url or f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @property
     def sqlite(self) -> bool:
@@ -170,6 +197,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         database_url=settings.database_url or f"sqlite:///{folder / 'chatsvc.db'}",
         demo_accounts=not settings.production and is_loopback(settings.host) if settings.demo_accounts is None else settings.demo_accounts,
         jwt_secret_key=_secret("JWT_SECRET_KEY", settings.jwt_secret_key, production=settings.production, folder=folder),
+        encryption_key=_secret("CHAT_ENCRYPTION_KEY", settings.encryption_key, production=settings.production, folder=folder),
         jwt_public_key=_pem(settings.jwt_public_key),
     )
     _check_together(settings)

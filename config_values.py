@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ TIMES: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 POSTGRES: Final = re.compile(r"([^:/@]*(:[^@]*)?@)?(\[[^/?\]]+\]|[^/:?@\[]*)(:[0-9]{1,5})?(/[^?]*)?(\?.*)?")
 REDIS: Final = re.compile(r"rediss?://([^/@]*@)?(\[[^/?\]]+\]|[^/:?@\[]+)(:[0-9]{1,5})?(/[0-9]{0,3})?(\?.*)?|unix://([^/@]*@)?/.+")
 ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+NETWORK: Final = re.compile(r"[0-9A-Fa-f:.]+(/[0-9]{1,3})?", re.ASCII)
 WEB: Final = re.compile(ORIGIN.pattern + r"(/[^?#\s]*)?(\?[^#\s]*)?", re.ASCII | re.IGNORECASE)
 
 
@@ -84,6 +85,14 @@ def origins(value: str) -> tuple[str, ...]:
         if not ORIGIN.fullmatch(origin) or origin.endswith(usual):
             raise ValueError("must be a comma-separated list of origins as browsers send them, such as https://app.example.com")
     return found
+
+
+def networks(value: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Strict: an address with bits beside its network is more likely a slip than a wish."""
+    try:
+        return tuple(ip_network(word if NETWORK.fullmatch(word) else "") for word in words(value))
+    except ValueError:
+        raise ValueError("must be a comma-separated list of networks, such as 10.0.3.0/24, fd12:3456::/32 (no bits set beside the network)") from None
 
 
 def web_address(value: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, current_app
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
-from chatsvc import api, commands, responders
+from chatsvc import api, commands, responders, web
 from chatsvc.api.common import keys, limits
 from chatsvc.core import database, models
 from chatsvc.core.runtime import Runtime
@@ -37,6 +38,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     with app.app_context():
         database.prepare(db.engine)
     app.extensions["chatsvc.responder"] = responders.configured(settings)
+    # Kept, so that a persona's connections are.
+    app.extensions["chatsvc.responder_for"] = lru_cache(maxsize=256)(lambda **persona: responders.for_persona(responders.Configured(**persona), settings))
     app.extensions["chatsvc.runtime"] = Runtime(
         app.app_context,
         capacity=settings.streams_per_worker or _room(settings),
@@ -45,6 +48,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         titler=responders.titler(settings),
     )
     api.mount(app)
+    web.mount(app)
     commands.install(app)
     return app
 

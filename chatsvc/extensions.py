@@ -41,6 +41,11 @@ def responder() -> Any:
     return current_app.extensions["chatsvc.responder"]
 
 
+def responder_for(**persona: Any) -> Any:
+    """Who answers for a persona so configured."""
+    return current_app.extensions["chatsvc.responder_for"](**persona)
+
+
 def runtime() -> Any:
     """The replies that this process writes and follows."""
     return current_app.extensions["chatsvc.runtime"]

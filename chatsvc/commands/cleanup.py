@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 
 from chatsvc.core import cleanup as core
 
-cleanup = AppGroup("cleanup", help="Erase what has been deleted for long, and records that no longer count.")
+cleanup = AppGroup("cleanup", help="End exchanges that nobody answers; erase what has been deleted for long, and records that no longer count.")
 log = logging.getLogger(__name__)
 
 every = click.option("--every", type=click.FloatRange(min=0.001), metavar="HOURS", help="Stay, and repeat after so many hours.")
@@ -26,17 +26,35 @@ def purge(every: float | None, parent: int | None) -> None:
     _repeat(_purge, every, parent)
 
 
+@cleanup.command("timeout")
+@every
+@parent
+def timeout(every: float | None, parent: int | None) -> None:
+    """End exchanges without an answer for CHAT_SESSION_TIMEOUT_HOURS as TIMEOUT. Two at once do no harm."""
+    _repeat(_time_out, every, parent)
+
+
 @cleanup.command("all")
 @every
 @parent
 def all_(every: float | None, parent: int | None) -> None:
-    """All of it."""
-    _repeat(_purge, every, parent)
+    """Both."""
+    _repeat(_both, every, parent)
+
+
+def _both() -> None:
+    _time_out()
+    _purge()
+
+
+def _time_out() -> None:
+    click.echo(f"timed out {core.time_out()} exchanges")
 
 
 def _purge() -> None:
     done = core.purge()
-    click.echo(f"purged {done.sessions} sessions, {done.messages} messages, {done.keys} idempotency keys, {done.sign_in_records} sign-in records")
+    records = f"{done.keys} idempotency keys, {done.sign_in_records} sign-in records, {done.audit_events} audit events"
+    click.echo(f"purged {done.sessions} sessions, {done.messages} messages, {records}")
 
 
 def _repeat(task: object, every: float | None, parent: int | None) -> None:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from chatsvc.core import replies, turns
+from chatsvc.core import endings, exchanges, personas, replies, turns
 from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem
 from chatsvc.core.feed import Feed
+from chatsvc.core.guard import Awaiting
 from chatsvc.core.idempotency import Claim
+from chatsvc.core.listening import LATER, Heard
 from chatsvc.core.read_models import unkept_message
 from chatsvc.core.runtime import GONE, Runtime
+from chatsvc.core.sessions import KEEP, Keep
 from chatsvc.core.turns import Begun
 from chatsvc.extensions import responder, runtime, settings
-from chatsvc.responders.base import Question, Turn
+from chatsvc.responders.base import Question, Responder, Turn
 
 CANCEL_SECONDS = 5.0
-# Fewer than there are connections: a thousand that begin at the same moment must not keep a list from having one.
-_few_at_once = threading.BoundedSemaphore(10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +35,64 @@ class Said:
 
 def say(user_id: str, *, claim: Claim | None = None, **given: Any) -> Said:
     """Keeps the question and sets the responder to work; a retry finds what there is."""
+    here = _ready()
+    if not settings().message_history:
+        return _unkept(here, user_id, claim, **given)
+    with here.queue.turn():
+        turn = turns.begin(user_id, worker_id=here.worker_id, claim=claim, **given)
+    return _asked(here, user_id, turn, claim)
+
+
+def converse(user_id: str, conversation_id: str, *, claim: Claim | None = None, **given: Any) -> Said:
+    """The same for a message to a conversation: an exchange."""
+    here = _ready()
+    if not settings().message_history:
+        _refuse(claim)
+    with here.queue.turn():
+        turn = exchanges.begin(user_id, conversation_id, worker_id=here.worker_id, claim=claim, **given)
+    return _asked(here, user_id, turn, claim)
+
+
+def _ready() -> Runtime:
     here: Runtime = runtime()
     here.start()
     here.has_room()
-    if not settings().message_history:
-        return _unkept(here, user_id, claim, **given)
-    with _few_at_once:
-        turn = turns.begin(user_id, worker_id=here.worker_id, claim=claim, **given)
+    return here
+
+
+def _asked(here: Runtime, user_id: str, turn: Begun, claim: Claim | None) -> Said:
     if turn.again:
         return Said(turn, None)
 
-    def ask() -> Question:
-        said = replies.history(turn.session_id, upto=turn.question.id)
-        return Question(said, settings().system_prompt, user_id, turn.session_id, str(turn.reply.id))
+    def ask() -> tuple[Responder, Question]:
+        return _responder(turn), _question(user_id, turn)
 
-    return Said(turn, here.produce(turn.session_id, turn.reply.id, responder(), ask, claim))
+    def ended(status: str, facts: dict[str, Any]) -> Heard | None:
+        return endings.unkept(turn.session_id, status, facts) if turn.conversation_id else (status, facts)
+
+    return Said(turn, here.produce(turn.session_id, turn.reply.id, ask, claim, ended))
+
+
+def _responder(turn: Begun) -> Responder:
+    if turn.persona_id is None:
+        default: Responder = responder()
+        return default
+    persona = personas.responder_of(turn.persona_id)
+    # An exchange is left open until the callback comes; in a plain session the reply is waited for like any other.
+    return persona if turn.conversation_id else Awaiting(persona, settings().reply_timeout)
+
+
+def _question(user_id: str, turn: Begun) -> Question:
+    kept = turn.question.id is not None
+    return Question(
+        replies.history(turn.session_id, turn.conversation_id, upto=turn.question.id) if kept else [Turn("user", turn.question.content)],
+        settings().system_prompt,
+        user_id=user_id,
+        session_id=turn.session_id,
+        reply_id=str(turn.reply.id) if kept else str(uuid.uuid4()),
+        conversation_id=turn.conversation_id or turn.session_id,
+        persona_id=turn.persona_id or "",
+    )
 
 
 def _unkept(
@@ -59,22 +103,24 @@ def _unkept(
     message: str | None,
     session_id: str | None,
     agent_type: str | None,
-    persona_id: str | None = None,
+    persona_id: str | Keep | None = KEEP,
     metadata: Any = None,
     **_: Any,
 ) -> Said:
     """Where no messages are kept: the session is, the question and its reply are only told."""
-    if claim is not None:
-        raise Invalid(Problem("Idempotency-Key", "cannot be kept: this service keeps no messages (CHAT_ENABLE_MESSAGE_HISTORY is false)"))
+    _refuse(claim)
     if message is None:
         raise NotFound("Reply")
-    if persona_id is not None:
-        turns.check_persona(persona_id)
-    with _few_at_once:
-        session = turns.open_session(user_id, session_id, agent_type)
-    question = Question([Turn("user", message)], settings().system_prompt, user_id, session.id)
-    turn = Begun(session.id, unkept_message(session.id, "user", message, meta=metadata), unkept_message(session.id, "assistant", "", "streaming"))
-    return Said(turn, here.produce(session.id, None, responder(), lambda: question))
+    with here.queue.turn():
+        session = turns.open_session(user_id, session_id, agent_type, persona_id)
+    question = unkept_message(session.id, "user", message, meta=metadata)
+    turn = Begun(session.id, question, unkept_message(session.id, "assistant", "", "streaming"), persona_id=session.persona_id)
+    return _asked(here, user_id, turn, None)
+
+
+def _refuse(claim: Claim | None) -> None:
+    if claim is not None:
+        raise Invalid(Problem("Idempotency-Key", "cannot be kept: this service keeps no messages (CHAT_ENABLE_MESSAGE_HISTORY is false)"))
 
 
 def outcome(said: Said) -> Any:
@@ -95,7 +141,7 @@ def following(user_id: str, reply_id: int) -> Iterator[tuple[Any, Feed | None]]:
         return
     here: Runtime = runtime()
     here.has_room()
-    with here.serving(), here.following(reply_id) as feed:
+    with here.serving(), here.following(reply.session_id, reply_id) as feed:
         yield reply, feed
 
 
@@ -104,10 +150,13 @@ def cancel(user_id: str, reply_id: int) -> Any:
     reply = replies.ask_to_stop(user_id, reply_id)
     if reply.status == "cancelled":
         return reply
+    if reply.worker_id is None:
+        replies.end_abandoned(reply_id)  # a callback would have brought it
+        return replies.get(user_id, reply_id)
     here: Runtime = runtime()
     here.ask_to_stop(reply_id)
-    final = _awaited(here, reply_id)
-    if final is None:
+    final = _awaited(here, reply.session_id, reply_id)
+    if final is None or final == LATER:
         replies.end_abandoned(reply_id)  # nobody has obeyed, so nobody writes it any more
         final = replies.get(user_id, reply_id)
     if final is GONE:
@@ -117,9 +166,9 @@ def cancel(user_id: str, reply_id: int) -> Any:
     return final
 
 
-def _awaited(here: Runtime, reply_id: int) -> Any:
+def _awaited(here: Runtime, session_id: str, reply_id: int) -> Any:
     gives_up_at = time.monotonic() + CANCEL_SECONDS
-    with here.following(reply_id) as feed:
+    with here.following(session_id, reply_id) as feed:
         while feed.final is None and time.monotonic() < gives_up_at:
             feed.wait(feed.length)
         return feed.final

@@ -1,4 +1,4 @@
-"""What may go: soft-deleted rows past their days, and records that have run out."""
+"""What may go: exchanges that nobody answers any more, soft-deleted rows past their days, and records that have run out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection as Unit
 from sqlalchemy import delete, or_, select
 
-from chatsvc.core import idempotency, throttle
+from chatsvc.core import audit, endings, idempotency, throttle
 from chatsvc.core.database import unit
-from chatsvc.core.models import ChatMessage, ChatSession, IdempotencyKey, LoginThrottle, RevokedToken
+from chatsvc.core.models import AuditEvent, ChatMessage, ChatSession, IdempotencyKey, LoginThrottle, RevokedToken
 from chatsvc.core.rows import changed
 from chatsvc.extensions import settings
 
@@ -24,6 +24,16 @@ class Purged:
     messages: int
     keys: int
     sign_in_records: int
+    audit_events: int
+
+
+def time_out(max_age_hours: float | None = None, *, actor: str | None = None) -> int:
+    """Ends exchanges without an answer for so many hours (CHAT_SESSION_TIMEOUT_HOURS) as TIMEOUT; says how many."""
+    hours = settings().session_timeout_hours if max_age_hours is None else max_age_hours
+    amount = endings.time_out(datetime.now(UTC) - timedelta(hours=hours))
+    if amount or actor:
+        audit.note("cleanup.timeout", actor=actor, timed_out=amount, max_age_hours=hours)
+    return amount
 
 
 def purge() -> Purged:
@@ -36,6 +46,7 @@ def purge() -> Purged:
         keys=_in_batches(_erase_keys, at - idempotency.KEPT),
         sign_in_records=_in_batches(_erase_rows, RevokedToken, RevokedToken.token_id, RevokedToken.expires_at, at)
         + _in_batches(_erase_throttles, at - throttle.FORGOTTEN_AFTER),
+        audit_events=_in_batches(_erase_rows, AuditEvent, AuditEvent.id, AuditEvent.created_at, at - timedelta(days=settings().audit_days)),
     )
 
 

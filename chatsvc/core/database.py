@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
+from psycopg2.extensions import new_type, register_type
 from sqlalchemy import Connection, Engine, Executable, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -34,8 +35,9 @@ log = logging.getLogger(__name__)
 TRIES = 3
 LOCK_SECONDS = 3
 STATEMENT_SECONDS = 5
-RUN_AGAIN = {"40P01", "40001"}  # deadlock, serialization failure: nothing was written, and a second run usually succeeds
+AGAIN = {"40P01", "40001"}  # deadlock, serialization failure: nothing was written, and a second run usually succeeds
 LOCK_TIMEOUT = "55P03"
+ID_AS_TEXT = new_type((2950,), "UUID", lambda text, _: text)
 
 _unit: ContextVar[Connection | None] = ContextVar("unit_of_work", default=None)
 # SQLite has one writer at a time. Threads that queue here wait their turn; threads that meet in SQLite's own
@@ -69,10 +71,17 @@ def engine_options(settings: Settings) -> dict[str, Any]:
 
 
 def prepare(engine: Engine) -> None:
-    """Gives each SQLite connection its habits; PostgreSQL needs none."""
+    """Gives each new connection its habits."""
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _prepare_postgresql)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_on_sqlite)
+
+
+def _prepare_postgresql(connection: Any, record: object) -> None:
+    """Ids are text here: the driver would make an object of each, and we a text of that."""
+    register_type(ID_AS_TEXT, connection)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
@@ -152,15 +161,15 @@ def _until_done(work: Callable[[], R]) -> R:
         try:
             with _telling(), _turn():
                 return work()
-        except _RunAgain as again:
+        except RunAgain as again:
             if not left:
                 raise Unavailable("The database is busy") from again
             time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - two that met should not meet again
     raise AssertionError("unreachable")
 
 
-class _RunAgain(Exception):
-    """The database undid this unit so that another could go on."""
+class RunAgain(Exception):
+    """What this unit began with no longer holds, or the database undid it so that another could go on."""
 
 
 @contextmanager
@@ -176,8 +185,8 @@ def _telling() -> Iterator[None]:
 
 def _told(error: DBAPIError) -> Exception:
     code = getattr(error.orig, "pgcode", None)
-    if code in RUN_AGAIN:
-        return _RunAgain()
+    if code in AGAIN:
+        return RunAgain()
     if code == LOCK_TIMEOUT or (isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)):
         return LockNotHad("The database is busy")
     if error.connection_invalidated or _is_operational(error.orig):

@@ -21,23 +21,32 @@ TELL_SECONDS = 0.05
 AWAY_SECONDS = 5.0
 CHANNEL = "chatsvc:reply:"
 
-New = tuple[int, int, str]  # reply, offset, text
+New = tuple[str, int, str]  # channel, offset, text
+
+
+def channel(session_id: str, reply_id: int) -> str:
+    """Where a reply is told. Its number alone would not do: other services, with other databases, may use the same Redis."""
+    return f"{CHANNEL}{session_id}:{reply_id}"
 
 
 class Fanout:
-    """Tells what `new` gives, twenty times a second, and hears for the feeds that `followed` gives."""
+    """Tells what `new` gives, twenty times a second, and hears for the feeds that `followed` gives by their channels."""
 
-    def __init__(self, url: str, *, new: Callable[[], Iterable[New]], followed: Callable[[], Mapping[int, Feed]]) -> None:
+    def __init__(self, url: str, *, new: Callable[[], Iterable[New]], followed: Callable[[], Mapping[str, Feed]]) -> None:
         self._client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)
         self._new = new
         self._followed = followed
+        self._ended = False
 
     def start(self) -> None:
         for task in (self._tell, self._hear):
             threading.Thread(target=self._again_and_again, args=(task,), name="fanout", daemon=True).start()
 
+    def stop(self) -> None:
+        self._ended = True
+
     def _again_and_again(self, task: Callable[[], None]) -> None:
-        while True:
+        while not self._ended:
             try:
                 task()
             except redis.RedisError as error:
@@ -47,33 +56,36 @@ class Fanout:
                 time.sleep(AWAY_SECONDS)
 
     def _tell(self) -> None:
-        while True:
+        while not self._ended:
             new = list(self._new())
             if new:
                 pipe = self._client.pipeline(transaction=False)
-                for reply_id, at, text in new:
-                    pipe.publish(f"{CHANNEL}{reply_id}", orjson.dumps([at, text]))
+                for name, at, text in new:
+                    pipe.publish(name, orjson.dumps([at, text]))
                 pipe.execute()
             time.sleep(TELL_SECONDS)
 
     def _hear(self) -> None:
         with self._client.pubsub(ignore_subscribe_messages=True) as ear:  # type: ignore[no-untyped-call]
             ear.subscribe(f"{CHANNEL}none")  # a connection with no subscription cannot be read from
-            known: set[int] = set()
-            while True:
+            known: set[str] = set()
+            while not self._ended:
                 feeds = self._followed()
                 if feeds.keys() - known:
-                    ear.subscribe(*(f"{CHANNEL}{reply_id}" for reply_id in feeds.keys() - known))
+                    ear.subscribe(*(feeds.keys() - known))
                 if known - feeds.keys():
-                    ear.unsubscribe(*(f"{CHANNEL}{reply_id}" for reply_id in known - feeds.keys()))
+                    ear.unsubscribe(*(known - feeds.keys()))
                 known = set(feeds)
                 message = ear.get_message(timeout=0.1)
                 while message is not None:
                     self._heard(feeds, message)
                     message = ear.get_message()
 
-    def _heard(self, feeds: Mapping[int, Feed], message: Mapping[str, bytes]) -> None:
-        feed = feeds.get(int(message["channel"].decode().removeprefix(CHANNEL)))
-        if feed is not None:
+    def _heard(self, feeds: Mapping[str, Feed], message: Mapping[str, bytes]) -> None:
+        feed = feeds.get(message["channel"].decode())
+        try:
             at, text = orjson.loads(message["data"])
+        except (ValueError, TypeError):
+            return  # somebody else's: Redis lets anybody speak
+        if feed is not None and isinstance(at, int) and at >= 0 and isinstance(text, str):
             feed.add(text, at)

@@ -10,35 +10,45 @@ from typing import Any
 
 from chatsvc.core.idempotency import Claim
 
+EARLY = 1000  # pieces that may wait for what comes before them; more than Redis tells between two looks at the rows
+
 
 class Feed:
     """Pieces in their order. Offsets are code points. Ends once, with the message as it was saved.
 
-    One thread adds, any number read. It works without a lock around it because each step is one that the interpreter does
-    whole: a piece is appended before the length says so, and a reader looks again after it has put itself on the list of those
-    who wait. A reader waits without a time limit, since ten thousand timers a second are a machine's whole work; the process's
+    Those who add take turns: Redis and the rows tell of the same reply at once. Reading works without a lock because each step is
+    one that the interpreter does whole: a piece is appended before the length says so, and a reader looks again after it has put
+    itself on the list of those who wait. A reader waits without a time limit, since ten thousand timers a second are a machine's whole work; the process's
     heartbeat nudges all readers now and then instead.
     """
 
-    __slots__ = ("_pieces", "_starts", "_waiting", "final", "length")
+    __slots__ = ("_adding", "_early", "_pieces", "_starts", "_waiting", "final", "length")
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._starts: list[int] = []
+        self._early: dict[int, str] = {}
+        self._adding = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
         self.length = 0
         self.final: Any = None
 
     def add(self, piece: str, at: int | None = None) -> None:
-        """Appends a piece. Of one that comes from elsewhere and begins at `at`, what was seen already is left out, and all of it after a gap."""
-        if at is not None:
-            piece = piece[self.length - at :] if at <= self.length else ""
-        if not piece:
-            return
-        self._pieces.append(piece)
-        self._starts.append(self.length)
-        self.length += len(piece)
+        """Appends a piece. Of one that comes from elsewhere and begins at `at`, what was seen already is left out; after a gap it waits."""
+        with self._adding:
+            self._put(piece, self.length if at is None else at)
+            while self._early and (first := min(self._early)) <= self.length:
+                self._put(self._early.pop(first), first)
         self.nudge()
+
+    def _put(self, piece: str, at: int) -> None:
+        new = piece[self.length - at :] if at <= self.length else ""
+        if new:
+            self._pieces.append(new)
+            self._starts.append(self.length)
+            self.length += len(new)
+        elif at > self.length and len(self._early) < EARLY:
+            self._early[at] = max(piece, self._early.get(at, ""), key=len)
 
     def end(self, final: Any) -> None:
         """The reply has ended and is saved as this message."""
@@ -90,7 +100,9 @@ class Run:
 
 @dataclass(slots=True)
 class Followed:
-    """A reply of another process, and how many clients here follow it."""
+    """A reply of another process, how far its rows have been read (Redis may have told more), and how many clients here follow it."""
 
-    feed: Feed
+    session_id: str
+    feed: Feed = field(default_factory=Feed)
+    read: int = 0
     clients: int = 0

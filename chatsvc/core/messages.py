@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Insert, func, insert, literal, select, update
+from sqlalchemy import BindParameter, ColumnElement, Insert, Select, String, Text, bindparam, func, insert, null, select, update
 from sqlalchemy import Connection as Unit
 
 from chatsvc.core import cap, idempotency, sessions
@@ -12,8 +12,9 @@ from chatsvc.core.database import read, unit, write
 from chatsvc.core.errors import Conflict, Forbidden, NotFound
 from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.core.models.types import Json, later, now
-from chatsvc.core.paging import Page, Place, Window, seal, unseal
-from chatsvc.core.read_models import MESSAGE, in_session, messages_as_json, messages_from_json
+from chatsvc.core.paging import Page, Window, by_id, cut, unseal
+from chatsvc.core.prepared import prepared
+from chatsvc.core.read_models import MESSAGE, MESSAGE_SO_FAR, in_session, messages_as_json, messages_from_json
 from chatsvc.core.rows import AnyRow, changed
 from chatsvc.extensions import settings
 
@@ -30,7 +31,7 @@ def append(
     """A new message at the end of a plain session; an ended session is resumed by it."""
     _history_is_kept()
     values: dict[str, Any] = {"role": role, "content": content, "agent_type": agent_type, "metadata": metadata or {}}
-    appended = write(_insert(user_id, session_id, active=True, **values))
+    appended = write(_insert(active=True, by_assistant=role == "assistant"), {"owner": user_id, "session": session_id, **values})
     message = appended[0] if appended else _append_and_resume(user_id, session_id, **values)
     idempotency.concerns(session_id)
     return message
@@ -46,34 +47,46 @@ def _append_and_resume(tx: Unit, user_id: str, session_id: str, /, **values: Any
         raise Conflict("This session is one exchange of a conversation; send a new message to the conversation instead")
     cap.lock(tx, user_id, session.agent_type)
     sessions.resume_locked(tx, user_id, session_id, session.agent_type)
-    appended = tx.execute(_insert(user_id, session_id, active=False, **values)).one_or_none()
+    statement = _insert(active=False, by_assistant=values["role"] == "assistant")
+    appended = tx.execute(statement, {"owner": user_id, "session": session_id, **values}).one_or_none()
     if appended is None:
         raise NotFound("Session")
     return appended
 
 
-def _insert(user_id: str, session_id: str, *, active: bool, role: str, content: str, agent_type: str | None, metadata: dict[str, Any]) -> Insert:
+@prepared
+def _insert(*, active: bool, by_assistant: bool) -> Insert:
     """One statement that locks the session and then draws the id, so that no id is committed before a lower one.
 
     FOR NO KEY UPDATE, never FOR UPDATE: that would deadlock with the foreign key's own lock.
     """
     session = select(ChatSession.id, ChatSession.user_id, ChatSession.agent_type).where(
-        *sessions.owned(user_id, session_id), ChatSession.conversation_id.is_(None)
+        *sessions.owned(bindparam("owner"), bindparam("session")), ChatSession.conversation_id.is_(None)
     )
     if active:
         session = session.where(ChatSession.status == "ACTIVE")
     locked = session.with_for_update(key_share=True).subquery("locked")
-    agent = func.coalesce(literal(agent_type), locked.c.agent_type) if role == "assistant" else literal(None)
-    row = select(
-        locked.c.id,
-        locked.c.user_id,
-        literal(role),
-        literal(content),
-        agent,
-        literal(metadata, Json),
-        now(),
-    )
+    agent = func.coalesce(bindparam("agent_type", type_=String()), locked.c.agent_type) if by_assistant else null()
+    said = [bindparam("role", type_=String()), bindparam("content", type_=Text()), agent, bindparam("metadata", type_=Json), now()]
+    row = select(locked.c.id, locked.c.user_id, *said)
     return insert(ChatMessage).from_select(["session_id", "user_id", "role", "content", "agent_type", "metadata", "created_at"], row).returning(*MESSAGE)
+
+
+@prepared
+def _listed(*, of_role: bool, newest_first: bool, by_cursor: bool) -> Select[Any]:
+    """A page of messages as JSON, and how many there are in all."""
+    session: BindParameter[str] = bindparam("session_id")
+    role: BindParameter[str] = bindparam("role")
+    listed = in_session(session, newest_first=newest_first, after=bindparam("after") if by_cursor else None)
+    total: ColumnElement[int] = ChatSession.message_count.expression
+    if of_role:
+        listed = listed.where(ChatMessage.role == role)
+        live = (ChatMessage.session_id == session, ChatMessage.deleted_at.is_(None), ChatMessage.role == role)
+        total = select(func.count()).select_from(ChatMessage).where(*live).scalar_subquery()
+    listed = listed.limit(bindparam("size", 0)).offset(None if by_cursor else bindparam("offset", 0))
+    shown: Any = select(total.label("total"), messages_as_json(listed).label("messages")).select_from(ChatSession)
+    found: Select[Any] = shown.where(*sessions.owned(bindparam("user_id"), session))
+    return found
 
 
 def page(user_id: str, session_id: str, *, role: str | None, newest_first: bool, window: Window) -> Page:
@@ -81,22 +94,12 @@ def page(user_id: str, session_id: str, *, role: str | None, newest_first: bool,
     _history_is_kept()
     scope = f"messages:{user_id}:{session_id}:{role}:{newest_first}"
     place = unseal(scope, window.cursor) if window.cursor else None
-    listed = in_session(session_id, newest_first=newest_first, after=place.after[0] if place else None)
-    total: ColumnElement[int] = ChatSession.message_count.expression
-    if role:
-        listed = listed.where(ChatMessage.role == role)
-        live = (ChatMessage.session_id == session_id, ChatMessage.deleted_at.is_(None), ChatMessage.role == role)
-        total = select(func.count()).select_from(ChatMessage).where(*live).scalar_subquery()
-    listed = listed.limit(window.size + 1).offset(0 if place else window.offset)
-    found = read(select(total.label("total"), messages_as_json(listed).label("messages")).select_from(ChatSession).where(*sessions.owned(user_id, session_id)))
+    statement = _listed(of_role=role is not None, newest_first=newest_first, by_cursor=place is not None)
+    where = {"after": place.after[0]} if place else {"offset": window.offset}
+    found = read(statement, {"user_id": user_id, "session_id": session_id, "size": window.size + 1, **where, **({"role": role} if role else {})})
     if not found:
         raise NotFound("Session")
-    messages = messages_from_json(found[0].messages)
-    rank = place.rank if place else window.offset
-    goes_on = len(messages) > window.size
-    rows = messages[: window.size]
-    cursor = seal(scope, Place((rows[-1].id,), rank + window.size)) if goes_on else None
-    return Page(rows, found[0].total, window.size, rank, cursor)
+    return cut(messages_from_json(found[0].messages), window, place, scope=scope, total=found[0].total, after=by_id)
 
 
 @unit
@@ -131,7 +134,7 @@ def _locked(tx: Unit, user_id: str, session_id: str, message_id: int, *, deleted
     """The message of this session of this user. Its session is locked first, as everybody does who changes messages."""
     if tx.execute(select(ChatSession.id).where(*sessions.owned(user_id, session_id)).with_for_update(key_share=True)).one_or_none() is None:
         raise NotFound("Session")
-    wanted = select(*MESSAGE).where(ChatMessage.id == message_id, ChatMessage.session_id == session_id, ChatMessage.user_id == user_id)
+    wanted = select(*MESSAGE_SO_FAR).where(ChatMessage.id == message_id, ChatMessage.session_id == session_id, ChatMessage.user_id == user_id)
     message = tx.execute(wanted if deleted_too else wanted.where(ChatMessage.deleted_at.is_(None))).one_or_none()
     if message is None:
         raise NotFound("Message")

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -53,6 +53,23 @@ class Page:
     @property
     def pages(self) -> int:
         return -(-self.total // self.size)
+
+
+def cut(rows: Sequence[Any], window: Window, place: Place | None, *, scope: str, total: int, after: Callable[[Any], tuple[Any, ...]]) -> Page:
+    """A page out of the rows that were read for it: one more than it holds, where the list goes on. `after` gives the sort values of a row."""
+    rank = place.rank if place else window.offset
+    shown = rows[: window.size]
+    cursor = seal(scope, Place(after(shown[-1]), rank + window.size)) if len(rows) > window.size else None
+    return Page(shown, total, window.size, rank, cursor)
+
+
+def by_activity(row: Any) -> tuple[str, str]:
+    """Where a row stands in a list that is ordered by when things were last touched."""
+    return row.updated_at.isoformat(timespec="microseconds"), row.id
+
+
+def by_id(row: Any) -> tuple[Any]:
+    return (row.id,)
 
 
 def seal(scope: str, place: Place) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Text, case, cast, func, literal, literal_column, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Select, Text, case, cast, func, literal_column, select, tuple_, type_coerce
 
 from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.core.models.types import Key, Uuid, pieces_joined
@@ -71,7 +71,7 @@ def unkept_message(session_id: str, role: str, content: str, status: str = "comp
     return MessageView(None, session_id, "", role, None, content, meta or {}, status, datetime.now(UTC), None, None)
 
 
-def in_session(session_id: str, *, newest_first: bool, after: int | None = None) -> Select[Any]:
+def in_session(session_id: str | BindParameter[str], *, newest_first: bool, after: int | BindParameter[int] | None = None) -> Select[Any]:
     """The live messages of one session, in order (from beyond a message on), for a LIMIT to cut."""
     session, order = ChatMessage.session_id, (ChatMessage.session_id, ChatMessage.id)
     if db.engine.dialect.name == "sqlite":
@@ -81,9 +81,17 @@ def in_session(session_id: str, *, newest_first: bool, after: int | None = None)
         # database of few long sessions walk the primary key, through everybody's messages.
         bounds = [session >= session_id, session <= session_id]
     else:
-        here, there = tuple_(*order), tuple_(literal(session_id, Uuid), literal(after, Key))
+        here, there = tuple_(*order), tuple_(type_coerce(session_id, Uuid), type_coerce(after, Key))
         bounds = [session >= session_id, here < there] if newest_first else [here > there, session <= session_id]
     messages = select(*MESSAGE_SO_FAR).where(*bounds, ChatMessage.deleted_at.is_(None))
+    return messages.order_by(*(column.desc() for column in order)) if newest_first else messages.order_by(*order)
+
+
+def in_conversation(conversation_id: str, *, newest_first: bool) -> Select[Any]:
+    """The live messages of all exchanges of one conversation, in order, for a LIMIT to cut."""
+    gone = select(ChatSession.id).where(ChatSession.id == ChatMessage.session_id, ChatSession.deleted_at.is_not(None)).exists()
+    messages = select(*MESSAGE_SO_FAR).where(ChatMessage.conversation_id == conversation_id, ChatMessage.deleted_at.is_(None), ~gone)
+    order = (ChatMessage.conversation_id, ChatMessage.id)
     return messages.order_by(*(column.desc() for column in order)) if newest_first else messages.order_by(*order)
 
 

@@ -18,11 +18,13 @@ from typing import Any
 
 from chatsvc.core import heartbeat, replies, titles
 from chatsvc.core.errors import Unavailable
-from chatsvc.core.fanout import Fanout
+from chatsvc.core.fanout import Fanout, channel
 from chatsvc.core.feed import Feed, Followed, Run
 from chatsvc.core.idempotency import Claim
+from chatsvc.core.listening import LATER, Ask, Heard, listen
 from chatsvc.core.read_models import unkept_message
-from chatsvc.responders.base import Question, Responder, ResponderError, Stop, Stopped
+from chatsvc.core.turnstile import Turnstile
+from chatsvc.responders.base import Responder, Stop
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,11 @@ LEAVE_SECONDS = 5.0  # how long a process that ends still follows the replies of
 ALIVE_SECONDS = 5.0
 SWEEP_SECONDS = 15.0
 SAVE_TRIES_SECONDS = 60.0
+# A thousand replies that begin or end together must not keep a list from being read, and would not be faster all at once.
+TURN_SECONDS = 0.01
+MOST_TURNS = 10  # fewer than there are connections
 GONE = object()
+Ended = Callable[[str, dict[str, Any]], Heard | None]
 
 
 class Runtime:
@@ -54,6 +60,7 @@ class Runtime:
         self.titler = titler
         self.worker_id = str(uuid.uuid4())
         self.stopping = False
+        self.queue = Turnstile(TURN_SECONDS, MOST_TURNS)
         self._leaves_at = float("inf")
         self._runs: dict[int, Run] = {}
         self._followed: dict[int, Followed] = {}
@@ -61,7 +68,7 @@ class Runtime:
         self._unkept = itertools.count(-1, -1)
         self._lock = threading.Lock()
         self._heart: threading.Thread | None = None
-        self._fanout = Fanout(redis_url, new=self._new, followed=self._feeds) if redis_url else None
+        self._fanout = Fanout(redis_url, new=self._new, followed=self._channels) if redis_url else None
 
     def start(self) -> None:
         """Begins the heartbeat, once; returns when this process is known as a worker, since a reply of an unknown one counts as abandoned."""
@@ -86,13 +93,13 @@ class Runtime:
         if self.stopping or max(self._clients, len(self._runs)) >= self.capacity:
             raise Unavailable("Too many replies are being written; try again shortly")
 
-    def produce(self, session_id: str, reply_id: int | None, responder: Responder, ask: Callable[[], Question], claim: Claim | None = None) -> Feed:
-        """Starts to write this reply, in the background; without an id it is told and not kept."""
+    def produce(self, session_id: str, reply_id: int | None, ask: Ask, claim: Claim | None = None, ended: Ended | None = None) -> Feed:
+        """Starts to write this reply, in the background; without an id it is told and not kept, and `ended` is told how it went."""
         self.start()
         run = Run(next(self._unkept) if reply_id is None else reply_id, session_id, claim)
         with self._lock:
             self._runs[run.reply_id] = run
-        threading.Thread(target=self._produce, args=(run, responder, ask), name=f"reply-{run.reply_id}", daemon=True).start()
+        threading.Thread(target=self._produce, args=(run, ask, ended), name=f"reply-{run.reply_id}", daemon=True).start()
         return run.feed
 
     def ask_to_stop(self, reply_id: int) -> None:
@@ -100,6 +107,12 @@ class Runtime:
         run = self._runs.get(reply_id)
         if run is not None:
             run.why_stop = run.why_stop or "cancel"
+
+    def stop_unkept(self, session_id: str) -> None:
+        """Where no messages are kept, nobody but the process that writes a reply knows of it."""
+        with self._lock:
+            for run in (one for one in self._runs.values() if one.session_id == session_id):
+                run.why_stop = run.why_stop or "cancel"
 
     def leaving(self, reply_id: int) -> bool:
         """True when this process ends before it can see the end of that reply, which somebody else goes on writing."""
@@ -117,7 +130,7 @@ class Runtime:
                 self._clients -= 1
 
     @contextmanager
-    def following(self, reply_id: int) -> Iterator[Feed]:
+    def following(self, session_id: str, reply_id: int) -> Iterator[Feed]:
         """The feed of a running reply, whoever writes it."""
         run = self._runs.get(reply_id)
         if run is not None:
@@ -125,7 +138,7 @@ class Runtime:
             return
         self.start()
         with self._lock:
-            followed = self._followed.setdefault(reply_id, Followed(Feed()))
+            followed = self._followed.setdefault(reply_id, Followed(session_id))
             followed.clients += 1
         try:
             yield followed.feed
@@ -137,53 +150,41 @@ class Runtime:
 
     # Producing
 
-    def _produce(self, run: Run, responder: Responder, ask: Callable[[], Question]) -> None:
+    def _produce(self, run: Run, ask: Ask, ended: Ended | None) -> None:
         with self.context():
-            status, facts = self._listen(run, responder, ask)
-            final = self._saved(run, status, facts) if run.reply_id > 0 else unkept_message(run.session_id, "assistant", run.feed.since(0), status, facts)
-            run.feed.end(final)
-            with self._lock:
-                self._runs.pop(run.reply_id, None)
+            status, facts = listen(run, ask, Stop(lambda: self.stopping or run.why_stop is not None), longest=self.longest)
+            final: Any = GONE
+            try:
+                final = self._insisting(run, lambda: self._ended(run, status, facts, ended))
+            finally:
+                # Whatever happens, nobody waits for a reply that nobody writes any more.
+                run.feed.end(final)
+                with self._lock:
+                    self._runs.pop(run.reply_id, None)
             if status == "complete" and self.titler is not None and run.reply_id > 0:
                 titles.improve(run.session_id, self.titler, Stop(lambda: self.stopping))
 
-    def _listen(self, run: Run, responder: Responder, ask: Callable[[], Question]) -> tuple[str, dict[str, Any]]:
-        """Writes down what the responder says; how it ended, and what is known of it."""
-        stop = Stop(lambda: self.stopping or run.why_stop is not None)
-        try:
-            answer = responder.reply(ask(), stop)
-            while True:
-                try:
-                    self._add(run, next(answer))
-                except StopIteration as end:
-                    facts: dict[str, Any] = end.value.facts()
-                    break
-                stop.check()
-            if not run.feed.length:
-                raise ResponderError("bad_response", "The answer was empty")
-        except Stopped:
-            return ("cancelled", {}) if run.why_stop == "cancel" else _failed("interrupted", "The service was interrupted while it wrote this reply")
-        except ResponderError as error:
-            return _failed(error.kind, error.message)
-        except Exception:
-            log.exception("the responder of reply %s broke", run.reply_id)
-            return _failed("bad_response", "The responder broke")
-        return "complete", facts
+    def _ended(self, run: Run, status: str, facts: dict[str, Any], ended: Ended | None) -> Any:
+        """Saves the whole text with how it ended, or that the rest comes by a callback."""
+        if run.reply_id < 0:
+            if status == LATER:
+                return LATER
+            heard = ended(status, facts) if ended else (status, facts)
+            return GONE if heard is None else unkept_message(run.session_id, "assistant", run.feed.since(0), *heard)
+        if status == LATER:
+            replies.leave_open(run.session_id, run.reply_id, run.claim)
+            final = self._ended_elsewhere(run)
+            return LATER if final is GONE else final
+        saved = replies.end(run.session_id, run.reply_id, status=status, content=run.feed.since(0), facts=facts, claim=run.claim)
+        return saved or self._ended_elsewhere(run)
 
-    def _add(self, run: Run, piece: str) -> None:
-        room = self.longest - run.feed.length
-        run.feed.add(piece[:room].replace("\0", "\ufffd"))
-        if len(piece) > room:
-            raise ResponderError("bad_response", f"The answer is longer than {self.longest} characters")
-
-    def _saved(self, run: Run, status: str, facts: dict[str, Any]) -> Any:
-        """Ends the reply with its whole text; tries again while the database is away, and leaves it to the sweep when that takes too long."""
+    def _insisting(self, run: Run, work: Callable[[], Any]) -> Any:
+        """Tries again while the database is away, and leaves the reply to the sweep when that takes too long."""
         give_up_at = time.monotonic() + SAVE_TRIES_SECONDS
         while True:
             try:
-                return replies.end(
-                    run.session_id, run.reply_id, status=status, content=run.feed.since(0), facts=facts, claim=run.claim
-                ) or self._ended_elsewhere(run)
+                with self.queue.turn():
+                    return work()
             except Unavailable:
                 if time.monotonic() > give_up_at:
                     log.error("reply %s could not be saved; it will be ended from what was saved of it so far", run.reply_id)
@@ -191,23 +192,30 @@ class Runtime:
                 time.sleep(0.5)
 
     def _ended_elsewhere(self, run: Run) -> Any:
-        rows = replies.ended([run.reply_id])
-        return rows[0] if rows else GONE
+        if not (rows := replies.ended([run.reply_id])):
+            return GONE
+        run.feed.add(rows[0].content[run.feed.length :])  # a callback may have brought it
+        return rows[0]
 
     # What other processes are told, and what is heard from them
 
-    def _new(self) -> Iterator[tuple[int, int, str]]:
-        with self._lock:
-            runs = [run for run in self._runs.values() if run.reply_id > 0]
-        for run in runs:
+    def _new(self) -> Iterator[tuple[str, int, str]]:
+        for run in self._kept():
             text = run.feed.since(run.told)
             if text:
-                yield run.reply_id, run.told, text
+                yield channel(run.session_id, run.reply_id), run.told, text
                 run.told += len(text)
 
-    def _feeds(self) -> dict[int, Feed]:
+    def _kept(self) -> list[Run]:
         with self._lock:
-            return {reply_id: followed.feed for reply_id, followed in self._followed.items() if followed.feed.final is None}
+            return [run for run in self._runs.values() if run.reply_id > 0]
+
+    def _open(self) -> dict[int, Followed]:
+        with self._lock:
+            return {reply_id: followed for reply_id, followed in self._followed.items() if followed.feed.final is None}
+
+    def _channels(self) -> dict[str, Feed]:
+        return {channel(followed.session_id, reply_id): followed.feed for reply_id, followed in self._open().items()}
 
     # The heartbeat
 
@@ -236,10 +244,11 @@ class Runtime:
                 time.sleep(MISSED_SECONDS)
             time.sleep(max(0.02, TICK_SECONDS - (time.monotonic() - began)))
         self._nudge()
+        if self._fanout is not None:
+            self._fanout.stop()
 
     def _tick(self) -> None:
-        with self._lock:
-            runs = [run for run in self._runs.values() if run.reply_id > 0]
+        runs = self._kept()
         pieces, reached = [], []
         for run in runs:
             upto = run.feed.length
@@ -254,19 +263,20 @@ class Runtime:
                 run.why_stop = run.why_stop or ("cancel" if stops[run.reply_id] else "gone")
 
     def _poll(self) -> None:
-        feeds = self._feeds()
-        if not feeds:
+        followed = self._open()
+        if not followed:
             return
-        for chunk in heartbeat.news({reply_id: feed.length for reply_id, feed in feeds.items()}):
-            feeds[chunk.message_id].add(chunk.text, chunk.at)
-        known = {row.id: row for row in replies.states(list(feeds))}
-        for reply_id, feed in feeds.items():
+        for chunk in heartbeat.news({reply_id: one.read for reply_id, one in followed.items()}):
+            followed[chunk.message_id].feed.add(chunk.text, chunk.at)
+            followed[chunk.message_id].read = chunk.at + len(chunk.text)
+        known = {row.id: row for row in replies.states(list(followed))}
+        for reply_id, one in followed.items():
             row = known.get(reply_id)
             if row is None:
-                feed.end(GONE)
+                one.feed.end(GONE)
             elif row.status != "streaming":
-                feed.add(row.content[feed.length :])
-                feed.end(row)
+                one.feed.add(row.content, 0)
+                one.feed.end(row)
 
     def _nudge(self) -> None:
         """Lets every follower look up: whether it is time for a comment, and whether this process ends."""
@@ -279,7 +289,3 @@ class Runtime:
         amount = replies.sweep()
         if amount:
             log.warning("%d replies of workers that are gone were ended with the text saved so far", amount)
-
-
-def _failed(kind: str, message: str) -> tuple[str, dict[str, Any]]:
-    return "failed", {"error": {"kind": kind, "message": message}}

@@ -5,21 +5,25 @@ from __future__ import annotations
 import enum
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, insert, select, update
 from sqlalchemy import Connection as Unit
+from sqlalchemy.sql.dml import ReturningInsert
 
-from chatsvc.core import cap, idempotency
+from chatsvc.core import cap, idempotency, session_list
 from chatsvc.core.database import read, unit
-from chatsvc.core.errors import Conflict, NotFound
-from chatsvc.core.models import ChatMessage, ChatSession
-from chatsvc.core.models.types import Moment, Uuid, later, now, one_moment, title_holds
-from chatsvc.core.paging import Page, Place, Window, seal, unseal
+from chatsvc.core.errors import Conflict, Invalid, NotFound
+from chatsvc.core.models import ChatSession
+from chatsvc.core.models.types import later, moment_param, moment_value, now
+from chatsvc.core.paging import Page, Window, by_activity, cut, unseal
+from chatsvc.core.prepared import prepared
 from chatsvc.core.read_models import SESSION, MessageView, in_session, messages_as_json, messages_from_json
 from chatsvc.core.rows import AnyRow, changed
+from chatsvc.core.session_list import Filters as Filters
 from chatsvc.core.stopping import stop_replies
 from chatsvc.extensions import settings
 
@@ -31,15 +35,7 @@ class Keep(enum.Enum):
 
 
 KEEP: Final = Keep.IT
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which of a user's sessions a list shows; None does not filter."""
-
-    agent_type: str | None = None
-    active: bool | None = None
-    search: str | None = None
+STATUSES: Final = ("ACTIVE", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +47,16 @@ class Thread:
     more: bool
 
 
-def owned(user_id: str, session_id: str) -> tuple[ColumnElement[bool], ...]:
+def owned(user_id: str | BindParameter[str], session_id: str | BindParameter[str]) -> tuple[ColumnElement[bool], ...]:
     """The one rule of who reaches a session: its owner, while it is not deleted."""
     return (ChatSession.id == session_id, ChatSession.user_id == user_id, ChatSession.deleted_at.is_(None))
+
+
+@prepared
+def _insert(*names: str, active: bool) -> ReturningInsert[Any]:
+    given: dict[str, Any] = {name: bindparam(f"the_{name}") for name in names}
+    at = moment_param("at")
+    return insert(ChatSession).values(created_at=at, updated_at=at, ended_at=None if active else at, **given).returning(*SESSION)
 
 
 @unit
@@ -70,42 +73,45 @@ def create(
     """A new plain session. One that begins active takes its place under the cap; one that does not has ended at once."""
     if active:
         cap.lock(tx, user_id, agent_type)
-    at = one_moment()
     title = title if settings().message_history else None
-    session = tx.execute(
-        insert(ChatSession)
-        .values(
-            id=session_id or str(uuid.uuid4()),
-            user_id=user_id,
-            title=title,
-            title_from="message" if title is None else "person",
-            agent_type=agent_type,
-            metadata=metadata or {},
-            status="ACTIVE" if active else "COMPLETED",
-            created_at=at,
-            updated_at=at,
-            ended_at=None if active else at,
-        )
-        .returning(*SESSION)
-    ).one()
+    values = {
+        "id": session_id or str(uuid.uuid4()),
+        "user_id": user_id,
+        "title": title,
+        "title_from": "message" if title is None else "person",
+        "agent_type": agent_type,
+        "metadata": metadata or {},
+        "status": "ACTIVE" if active else "COMPLETED",
+    }
+    session = tx.execute(_insert(*values, active=active), {f"the_{name}": value for name, value in values.items()} | moment_value("at")).one()
     if active:
         cap.make_room(tx, user_id, agent_type, beside=session.id)
     idempotency.concerns(session.id)
     return session
 
 
+@prepared
+def _one() -> Select[Any]:
+    return select(*SESSION).where(*owned(bindparam("user_id"), bindparam("session_id")))
+
+
 def get(user_id: str, session_id: str) -> AnyRow:
     """The session; NotFound when it is not there, deleted, or somebody else's."""
-    found = read(select(*SESSION).where(*owned(user_id, session_id)))
+    found = read(_one(), {"user_id": user_id, "session_id": session_id})
     if not found:
         raise NotFound("Session")
     return found[0]
 
 
+@prepared
+def _thread() -> Select[Any]:
+    newest = in_session(bindparam("session_id"), newest_first=True).limit(bindparam("size", 0))
+    return select(*SESSION, messages_as_json(newest).label("messages")).where(*owned(bindparam("user_id"), bindparam("session_id")))
+
+
 def thread(user_id: str, session_id: str, *, message_limit: int) -> Thread:
     """The session and its newest messages."""
-    newest = in_session(session_id, newest_first=True).limit(message_limit + 1)
-    found = read(select(*SESSION, messages_as_json(newest).label("messages")).where(*owned(user_id, session_id)))
+    found = read(_thread(), {"user_id": user_id, "session_id": session_id, "size": message_limit + 1})
     if not found:
         raise NotFound("Session")
     messages = messages_from_json(found[0].messages) if settings().message_history else []
@@ -113,46 +119,34 @@ def thread(user_id: str, session_id: str, *, message_limit: int) -> Thread:
 
 
 def page(user_id: str, filters: Filters, window: Window) -> Page:
-    """A page of the user's plain sessions, most recently active first."""
-    shown = [ChatSession.user_id == user_id, ChatSession.deleted_at.is_(None), ChatSession.conversation_id.is_(None), *_filtered(filters)]
-    scope = f"sessions:{user_id}:{filters!r}"
+    """A page of the user's sessions, most recently active first."""
+    scope = _scope(user_id, filters)
     place = unseal(scope, window.cursor) if window.cursor else None
-    total = select(func.count()).select_from(ChatSession).where(*shown)
-    listed = (
-        select(*SESSION, total.scalar_subquery().label("total"))
-        .where(*shown)
-        .order_by(ChatSession.updated_at.desc(), ChatSession.id.desc())
-        .limit(window.size + 1)
-    )
-    rows = read(listed.where(_comes_after(place)) if place else listed.offset(window.offset))
-    return _paged(rows, window, place, scope, total)
-
-
-def _filtered(filters: Filters) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if filters.agent_type is not None:
-        conditions.append(ChatSession.agent_type == filters.agent_type)
-    if filters.active is not None:
-        conditions.append((ChatSession.status == "ACTIVE") if filters.active else (ChatSession.status != "ACTIVE"))
-    if filters.search:
-        conditions.append(title_holds(ChatSession.title, literal(filters.search)))
-    return conditions
-
-
-def _comes_after(place: Place) -> ColumnElement[bool]:
-    at, session_id = place.after
-    return tuple_(ChatSession.updated_at, ChatSession.id) < tuple_(literal(datetime.fromisoformat(at), Moment()), literal(session_id, Uuid))
-
-
-def _paged(rows: Sequence[AnyRow], window: Window, place: Place | None, scope: str, total: Select[Any]) -> Page:
-    rank = place.rank if place else window.offset
-    shown = rows[: window.size]
-    goes_on = len(rows) > window.size
+    values: dict[str, Any] = {"user_id": user_id, **filters.values}
+    shape = filters.shape
+    many: dict[str, Any] = {"size": window.size + 1, "reach": window.size + 1}
+    if place:
+        many |= {"at": datetime.fromisoformat(place.after[0]), "id": place.after[1]}
+    else:
+        many |= {"offset": window.offset, "reach": window.offset + window.size + 1}
+    rows = read(session_list.listed(shape, by_cursor=place is not None), values | many)
     # Past the end there is no row to carry the total.
-    amount = shown[0].total if shown else read(total)[0][0]
-    last = shown[-1] if goes_on else None
-    cursor = seal(scope, Place((last.updated_at.isoformat(timespec="microseconds"), last.id), rank + window.size)) if last else None
-    return Page(shown, amount, window.size, rank, cursor)
+    amount = rows[0].total if rows else read(session_list.total(shape), values)[0][0]
+    return cut(rows, window, place, scope=scope, total=amount, after=by_activity)
+
+
+def as_begun(user_id: str, filters: Filters, window: Window) -> Filters:
+    """The filters of the list that gave out this cursor: it goes on with exchanges where it began with them."""
+    if window.cursor and not filters.exchanges:
+        with_exchanges = replace(filters, exchanges=True)
+        with suppress(Invalid):
+            unseal(_scope(user_id, with_exchanges), window.cursor)
+            return with_exchanges
+    return filters
+
+
+def _scope(user_id: str, filters: Filters) -> str:
+    return f"sessions:{user_id}:{filters!r}"
 
 
 @unit
@@ -222,17 +216,6 @@ def restore(tx: Unit, user_id: str, session_id: str) -> AnyRow:
     if changed(tx, back.values(deleted_at=None, updated_at=later(ChatSession.updated_at, now()))) and not found.conversation_id:
         cap.make_room(tx, user_id, found.agent_type, beside=session_id)
     return _again(tx, user_id, session_id)
-
-
-@unit
-def erase(tx: Unit, user_id: str, session_id: str) -> int:
-    """Erases the session for good and says how many messages went with it, soft-deleted ones included."""
-    if tx.execute(select(ChatSession.id).where(*owned(user_id, session_id)).with_for_update()).one_or_none() is None:
-        raise NotFound("Session")
-    amount = tx.execute(select(func.count()).select_from(ChatMessage).where(ChatMessage.session_id == session_id)).scalar_one()
-    idempotency.forget_answers(tx, session_id)
-    tx.execute(delete(ChatSession).where(*owned(user_id, session_id)))
-    return amount
 
 
 def _plain(tx: Unit, user_id: str, session_id: str) -> AnyRow:

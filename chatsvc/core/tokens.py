@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection as Unit
-from sqlalchemy import func, literal, select
+from sqlalchemy import Select, bindparam, func, select
 
 from chatsvc.core.database import read, unit
 from chatsvc.core.models import RevokedToken, User
 from chatsvc.core.models.types import now
+from chatsvc.core.prepared import prepared
 from chatsvc.core.rows import AnyRow
 from chatsvc.core.upsert import insert_unless_there
 
 
+@prepared
+def _standing(amount: int) -> Select[Any]:
+    revoked = select(func.count()).where(RevokedToken.token_id.in_([bindparam(f"token_{number}") for number in range(amount)])).scalar_subquery()
+    caller = select(bindparam("user_id", type_=User.id.type).label("id")).subquery("caller")
+    return select(User.username, User.role, User.disabled_at, revoked.label("revoked")).select_from(caller).outerjoin(User, User.id == caller.c.id)
+
+
 def standing(user_id: str, token_ids: list[str]) -> AnyRow:
     """In one statement: the caller's account if there is one here (username, role, disabled_at), and how many of these tokens are revoked."""
-    revoked = select(func.count()).where(RevokedToken.token_id.in_(token_ids)).scalar_subquery()
-    caller = select(literal(user_id).label("id")).subquery("caller")
-    return read(select(User.username, User.role, User.disabled_at, revoked.label("revoked")).select_from(caller).outerjoin(User, User.id == caller.c.id))[0]
+    return read(_standing(len(token_ids)), {"user_id": user_id, **{f"token_{number}": token_id for number, token_id in enumerate(token_ids)}})[0]
 
 
 @unit

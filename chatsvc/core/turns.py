@@ -6,18 +6,21 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import BindParameter, ScalarSelect, Select, bindparam, func, insert, select, text, update
 from sqlalchemy import Connection as Unit
-from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.dml import ReturningInsert
 
-from chatsvc.core import cap, idempotency, replies, sessions
-from chatsvc.core.database import read, unit
+from chatsvc.core import cap, idempotency, personas, replies, sessions
+from chatsvc.core.database import RunAgain, read, unit
 from chatsvc.core.errors import Conflict, NotFound, TooMany
 from chatsvc.core.idempotency import Claim
 from chatsvc.core.models import ChatMessage, ChatSession, IdempotencyKey, Persona
 from chatsvc.core.models.types import now
+from chatsvc.core.prepared import prepared
 from chatsvc.core.read_models import MESSAGE, MESSAGE_SO_FAR, messages_from_json
 from chatsvc.core.rows import AnyRow, changed
+from chatsvc.core.sessions import KEEP, Keep
 from chatsvc.extensions import settings
 
 
@@ -36,6 +39,9 @@ class Begun:
     question: Any
     reply: Any
     again: bool = False
+    answered: int | None = None
+    persona_id: str | None = None
+    conversation_id: str | None = None
 
 
 def begin(user_id: str, **given: Any) -> Begun:
@@ -61,25 +67,24 @@ def _begin(
     message: str | None,
     retry: int | None = None,
     agent_type: str | None = None,
-    persona_id: str | None = None,
+    persona_id: str | Keep | None = KEEP,
     metadata: dict[str, Any] | None = None,
     claim: Claim | None = None,
 ) -> Begun:
     if claim is not None and not idempotency.take(tx, claim):
-        return _begun_before(tx, claim)
-    if persona_id is not None:
-        check_persona(persona_id)
+        return begun_before(tx, claim)
+    if isinstance(persona_id, str):
+        personas.check_active(persona_id)
     answered = _answered_before(tx, user_id, session_id, retry) if retry is not None else None
     session = _opened(tx, user_id, answered.session_id if answered else session_id, agent_type)
     _nothing_else_runs(session)
+    persona = _answered_by(tx, session, persona_id)
     if answered:
         question = _question_of(tx, answered)
         changed(tx, update(ChatMessage).where(ChatMessage.id == answered.id).values(deleted_at=now()))
     else:
-        question = _insert(tx, session, role="user", content=message, metadata=metadata or {})
-    if persona_id is not None:
-        changed(tx, update(ChatSession).where(ChatSession.id == session.id).values(persona_id=persona_id))
-    reply = _insert(
+        question = insert_message(tx, session, role="user", content=message, metadata=metadata or {})
+    reply = insert_message(
         tx,
         session,
         role="assistant",
@@ -91,18 +96,29 @@ def _begin(
     )
     if claim is not None:
         changed(tx, update(IdempotencyKey).where(*idempotency.is_claim(claim)).values(reply_id=reply.id, session_id=session.id))
-    return Begun(session.id, question, reply)
+    return Begun(session.id, question, reply, persona_id=persona)
 
 
-def check_persona(persona_id: str) -> None:
-    if not read(select(Persona.id).where(Persona.id == persona_id, Persona.is_active)):
-        raise NotFound("Persona")
+def _answered_by(tx: Unit, session: AnyRow, wanted: str | Keep | None) -> str | None:
+    """The persona that answers from now on: the one that is named now, or else the one that was named before."""
+    if wanted is not KEEP:
+        if wanted != session.persona_id:
+            changed(tx, update(ChatSession).where(ChatSession.id == session.id).values(persona_id=wanted))
+        return wanted
+    before: str | None = session.persona_id
+    if before and not read(select(Persona.id).where(Persona.id == before, Persona.is_active)):
+        raise Conflict("The persona that answers in this session is not active any more; name another, or null for none")
+    return before
 
 
 @unit
-def open_session(tx: Unit, user_id: str, session_id: str | None, agent_type: str | None) -> AnyRow:
+def open_session(tx: Unit, user_id: str, session_id: str | None, agent_type: str | None, persona_id: str | Keep | None) -> AnyRow:
     """The session that a message goes to, active; made when there is none of this id."""
-    return _opened(tx, user_id, session_id, agent_type)
+    if isinstance(persona_id, str):
+        personas.check_active(persona_id)
+    session = _opened(tx, user_id, session_id, agent_type)
+    _answered_by(tx, session, persona_id)
+    return _locked(tx, user_id, session.id)
 
 
 def _opened(tx: Unit, user_id: str, session_id: str | None, agent_type: str | None) -> AnyRow:
@@ -135,29 +151,54 @@ def _may_chat(session: AnyRow, user_id: str) -> None:
         raise Conflict("This session is one exchange of a conversation; send a new message to the conversation instead")
 
 
+@prepared
+def _lock() -> Select[Any]:
+    user_id: BindParameter[str] = bindparam("user_id")
+    session_id: BindParameter[str] = bindparam("session_id")
+    running = select(ChatMessage.id).where(ChatMessage.session_id == session_id, ChatMessage.status == "streaming").scalar_subquery()
+    columns = (ChatSession.id, ChatSession.user_id, ChatSession.agent_type, ChatSession.persona_id, ChatSession.status)
+    found: Select[Any] = select(*columns, running.label("running"), written_for(user_id).label("running_anywhere"))
+    return found.where(*sessions.owned(user_id, session_id)).with_for_update(key_share=True, of=ChatSession)
+
+
 def _locked(tx: Unit, user_id: str, session_id: str) -> AnyRow:
     """The session's row, locked, and what else is being written for this user."""
-    running = select(ChatMessage.id).where(ChatMessage.session_id == session_id, ChatMessage.status == "streaming").scalar_subquery()
-    running_anywhere = select(func.count()).where(ChatMessage.user_id == user_id, ChatMessage.status == "streaming").scalar_subquery()
-    found = tx.execute(
-        select(ChatSession.id, ChatSession.user_id, ChatSession.agent_type, running.label("running"), running_anywhere.label("running_anywhere"))
-        .where(*sessions.owned(user_id, session_id))
-        .with_for_update(key_share=True, of=ChatSession)
-    ).one_or_none()
+    found = tx.execute(_lock(), {"user_id": user_id, "session_id": session_id}).one_or_none()
     if found is None:
         raise NotFound("Session")
+    if found.status != "ACTIVE":
+        # It has ended since it was looked at. To resume it the cap's lock comes before the row's, so all of it begins anew.
+        raise RunAgain
     return found
+
+
+def written_for(user_id: str | BindParameter[str]) -> ScalarSelect[int]:
+    """How many replies are being written for this user; those that somebody else's callback will bring are not written here."""
+    mine = (ChatMessage.user_id == user_id, ChatMessage.status == "streaming", ChatMessage.worker_id.is_not(None))
+    return select(func.count()).where(*mine).scalar_subquery()
 
 
 def _nothing_else_runs(session: AnyRow) -> None:
     if session.running is not None:
         raise AlreadyRunning(session.running)
+    check_room(session)
+
+
+def check_room(session: AnyRow) -> None:
+    """TooMany when as many replies as may be are being written for this user."""
     if settings().ratelimit_enabled and session.running_anywhere >= settings().streams_per_user:
         raise TooMany(f"At most {settings().streams_per_user} replies at once", retry_after=5)
 
 
-def _insert(tx: Unit, session: AnyRow, /, **values: Any) -> AnyRow:
-    return tx.execute(insert(ChatMessage).values(session_id=session.id, user_id=session.user_id, created_at=now(), **values).returning(*MESSAGE)).one()
+@prepared
+def _insert(*names: str) -> ReturningInsert[Any]:
+    given: dict[str, Any] = {name: bindparam(f"the_{name}") for name in names}
+    return insert(ChatMessage).values(created_at=now(), **given).returning(*MESSAGE)
+
+
+def insert_message(tx: Unit, session: AnyRow, /, **values: Any) -> AnyRow:
+    values = {"session_id": session.id, "user_id": session.user_id, **values}
+    return tx.execute(_insert(*values), {f"the_{name}": value for name, value in values.items()}).one()
 
 
 def _answered_before(tx: Unit, user_id: str, session_id: str | None, reply_id: int) -> AnyRow:
@@ -188,7 +229,7 @@ def _question_of(tx: Unit, reply: AnyRow) -> AnyRow:
     return found
 
 
-def _begun_before(tx: Unit, claim: Claim) -> Begun:
+def begun_before(tx: Unit, claim: Claim) -> Begun:
     """What this key stands for: as it was when the reply ended, or as far as it has come."""
     first = idempotency.first_request(tx, claim)
     there = (
@@ -200,9 +241,9 @@ def _begun_before(tx: Unit, claim: Claim) -> Begun:
         raise NotFound("Session")  # gone since, and its answers with it
     if first.body is not None:
         question, reply = messages_from_json(first.body)
-        return Begun(first.session_id, question, reply, again=True)
+        return Begun(first.session_id, question, reply, again=True, answered=first.status)
     row = tx.execute(select(*MESSAGE_SO_FAR, ChatMessage.reply_to).where(ChatMessage.id == first.reply_id)).one_or_none()
     asked = tx.execute(select(*MESSAGE).where(ChatMessage.id == row.reply_to)).one_or_none() if row else None
     if row is None or asked is None:
         raise NotFound("Session")
-    return Begun(first.session_id, asked, row, again=True)
+    return Begun(first.session_id, asked, row, again=True, answered=first.status)

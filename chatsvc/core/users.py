@@ -15,7 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection as Unit
 from sqlalchemy import literal, select, tuple_, update
 
-from chatsvc.core import throttle
+from chatsvc.core import audit, throttle
 from chatsvc.core.database import read, unit
 from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem, Unavailable, WrongCredentials
 from chatsvc.core.models import User
@@ -52,6 +52,8 @@ def _insert(tx: Unit, username: str, password_hash: str, role: str) -> AnyRow:
         tx, User, id=user_id, username=username, username_key=name_key(username), password_hash=password_hash, role=role, created_at=at, updated_at=at
     ):
         raise Conflict("This username is taken")
+    if role == "ADMIN":
+        audit.note("user.promoted", actor=None, subject=user_id, username=username)
     return tx.execute(select(*COLUMNS).where(User.id == user_id)).one()
 
 
@@ -67,8 +69,10 @@ def authenticate(username: str, password: str, *, address: str) -> AnyRow:
         throttle.take_back(account, address)
         raise
     if user is None or not good or user.disabled_at:
+        audit.note("login.failed", actor=user.id if user else None, subject=account, address=address)
         raise WrongCredentials("Wrong username or password")
     throttle.forgive(account, address)
+    audit.note("login.succeeded", actor=user.id, subject=account, address=address)
     if _hasher.check_needs_rehash(user.password_hash):
         _keep_hash(user.id, user.password_hash, _hash(password))
     return user
@@ -119,17 +123,17 @@ def _keep_hash(tx: Unit, user_id: str, old: str, new: str) -> None:
 
 def promote(username: str) -> AnyRow:
     """Makes the account an ADMIN."""
-    return _change(username, role="ADMIN")
+    return _change(username, "user.promoted", role="ADMIN")
 
 
 def disable(username: str) -> AnyRow:
     """Closes the account: it cannot sign in, and its tokens are no longer good."""
-    return _change(username, disabled_at=one_moment())
+    return _change(username, "user.disabled", disabled_at=one_moment())
 
 
 def enable(username: str) -> AnyRow:
     """Opens a disabled account again."""
-    return _change(username, disabled_at=None)
+    return _change(username, "user.enabled", disabled_at=None)
 
 
 def has_password(username: str, password: str) -> bool:
@@ -139,11 +143,12 @@ def has_password(username: str, password: str) -> bool:
 
 
 @unit
-def _change(tx: Unit, username: str, /, **values: Any) -> AnyRow:
+def _change(tx: Unit, username: str, action: str, /, **values: Any) -> AnyRow:
     statement = update(User).where(User.username_key == name_key(username)).values(**values, updated_at=one_moment()).returning(*COLUMNS)
     found = tx.execute(statement.execution_options(synchronize_session=False)).one_or_none()
     if found is None:
         raise NotFound("User")
+    audit.note(action, actor=None, subject=found.id, username=found.username)
     return found
 
 

@@ -26,6 +26,13 @@ class ChatMessage(Model):
         Index("uq_chat_messages_running", "session_id", unique=True, sqlite_where=text("status = 'streaming'"), postgresql_where=text("status = 'streaming'")),
         Index("idx_chat_messages_running_user", "user_id", sqlite_where=text("status = 'streaming'"), postgresql_where=text("status = 'streaming'")),
         Index("idx_chat_messages_running_worker", "worker_id", sqlite_where=text("status = 'streaming'"), postgresql_where=text("status = 'streaming'")),
+        Index(
+            "idx_chat_messages_conversation",
+            "conversation_id",
+            "id",
+            sqlite_where=text("conversation_id IS NOT NULL"),
+            postgresql_where=text("conversation_id IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -45,3 +52,6 @@ class ChatMessage(Model):
     worker_id: Mapped[str | None] = mapped_column(String(36))
     reply_to: Mapped[int | None] = mapped_column(Key)
     cancel_requested_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    # 010: that of its session, when that is an exchange
+    conversation_id: Mapped[str | None] = mapped_column(Uuid)

@@ -1,13 +1,13 @@
-"""A configured responder. Its routes come with the envelope face; sessions refer to it from the start."""
+"""A configured responder, and the circuit that keeps it from being asked while it fails."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Boolean, String, true
+from sqlalchemy import Boolean, ForeignKey, Integer, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from chatsvc.core.models.types import Moment, Uuid
+from chatsvc.core.models.types import LongText, Moment, Uuid
 from chatsvc.extensions import Model
 
 
@@ -20,3 +20,24 @@ class Persona(Model):
     is_active: Mapped[bool] = mapped_column(Boolean, server_default=true())
     created_at: Mapped[datetime] = mapped_column(Moment)
     updated_at: Mapped[datetime] = mapped_column(Moment)
+
+    # 010: what it is configured with; secrets are encrypted
+    webhook_url: Mapped[str | None] = mapped_column(LongText)
+    base_url: Mapped[str | None] = mapped_column(LongText)
+    model: Mapped[str | None] = mapped_column(String(255))
+    system_prompt: Mapped[str | None] = mapped_column(LongText)
+    timeout_ms: Mapped[int] = mapped_column(Integer, server_default="10000")
+    answers: Mapped[str] = mapped_column(String(10), server_default="direct")
+    secret_sealed: Mapped[str | None] = mapped_column(LongText)
+    api_key_sealed: Mapped[str | None] = mapped_column(LongText)
+
+
+class Circuit(Model):
+    """Failures of a persona in a row, counted over all processes; since when it is not asked; when it was tried again."""
+
+    __tablename__ = "circuits"
+
+    persona_id: Mapped[str] = mapped_column(Uuid, ForeignKey("personas.id", ondelete="CASCADE"), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    opened_at: Mapped[datetime | None] = mapped_column(Moment)
+    probed_at: Mapped[datetime | None] = mapped_column(Moment)

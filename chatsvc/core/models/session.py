@@ -12,6 +12,7 @@ from chatsvc.core.models.types import Json, Key, LongText, Moment, Uuid
 from chatsvc.extensions import Model
 
 LIVE_PLAIN = "deleted_at IS NULL AND conversation_id IS NULL"
+LIVE_EXCHANGE = "deleted_at IS NULL AND conversation_id IS NOT NULL"
 
 
 class ChatSession(Model):
@@ -61,6 +62,47 @@ class ChatSession(Model):
             "status",
             sqlite_where=text("conversation_id IS NOT NULL"),
             postgresql_where=text("conversation_id IS NOT NULL"),
+        ),
+        Index(
+            "idx_chat_sessions_user_exchanges",
+            "user_id",
+            text("updated_at DESC"),
+            text("id DESC"),
+            sqlite_where=text(LIVE_EXCHANGE),
+            postgresql_where=text(LIVE_EXCHANGE),
+        ),
+        Index(
+            "idx_chat_sessions_user_status",
+            "user_id",
+            "status",
+            text("updated_at DESC"),
+            text("id DESC"),
+            sqlite_where=text(LIVE_EXCHANGE),
+            postgresql_where=text(LIVE_EXCHANGE),
+        ),
+        Index(
+            "idx_chat_sessions_activity",
+            "last_message_at",
+            "created_at",
+            sqlite_where=text("status = 'ACTIVE' AND conversation_id IS NOT NULL"),
+            postgresql_where=text("status = 'ACTIVE' AND conversation_id IS NOT NULL"),
+        ),
+        Index(
+            "idx_chat_sessions_conversation_latest",
+            "conversation_id",
+            text("updated_at DESC"),
+            text("id DESC"),
+            sqlite_where=text("conversation_id IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=text("conversation_id IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        Index(
+            "idx_chat_sessions_persona_user",
+            "persona_id",
+            "user_id",
+            text("updated_at DESC"),
+            text("id DESC"),
+            sqlite_where=text(LIVE_EXCHANGE),
+            postgresql_where=text(LIVE_EXCHANGE),
         ),
         Index("idx_chat_sessions_persona", "persona_id", sqlite_where=text("persona_id IS NOT NULL"), postgresql_where=text("persona_id IS NOT NULL")),
         {"postgresql_with": {"fillfactor": "70"}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ColumnElement, DateTime, Dialect, Integer, String, Text, func, literal
+from sqlalchemy import JSON, BigInteger, Boolean, ColumnElement, DateTime, Dialect, Integer, String, Text, bindparam, func, literal
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -29,6 +29,10 @@ class Moment(TypeDecorator[datetime]):
         if value is None or dialect.name != "sqlite":
             return value
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        # Where the driver gives what is wanted, nothing is called for each value.
+        return super().result_processor(dialect, coltype) if dialect.name == "sqlite" else None
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None or dialect.name != "sqlite":
@@ -130,8 +134,56 @@ def _pieces_joined_on_sqlite(element: pieces_joined, compiler: Any, **options: A
     return f"(SELECT group_concat(c.text, '') FROM (SELECT text FROM reply_chunks WHERE message_id = {message_id} ORDER BY at) c)"
 
 
+class day_of(FunctionElement[str]):
+    """The day (UTC) of a time, as 2026-01-31."""
+
+    type = Text()
+    inherit_cache = True
+    name = "day_of"
+
+
+@compiles(day_of, "postgresql")
+def _day_of_on_postgresql(element: day_of, compiler: Any, **options: Any) -> str:
+    return f"to_char({compiler.process(element.clauses, **options)} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+
+
+@compiles(day_of, "sqlite")
+def _day_of_on_sqlite(element: day_of, compiler: Any, **options: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **options)}, 1, 10)"
+
+
+class milliseconds_between(FunctionElement[int]):
+    """From the first time to the second, each cut to the milliseconds that are shown of it."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "milliseconds_between"
+
+
+@compiles(milliseconds_between, "postgresql")
+def _milliseconds_on_postgresql(element: milliseconds_between, compiler: Any, **options: Any) -> str:
+    first, second = (f"floor(extract(epoch FROM {compiler.process(clause, **options)}) * 1000)" for clause in element.clauses)
+    return f"CAST({second} - {first} AS bigint)"
+
+
+@compiles(milliseconds_between, "sqlite")
+def _milliseconds_on_sqlite(element: milliseconds_between, compiler: Any, **options: Any) -> str:
+    times = [compiler.process(clause, **options) for clause in element.clauses]
+    first, second = (f"(CAST(strftime('%s', substr({time}, 1, 19)) AS INTEGER) * 1000 + CAST(substr({time}, 21, 3) AS INTEGER))" for time in times)
+    return f"({second} - {first})"
+
+
 def one_moment() -> ColumnElement[datetime]:
     """The time now, the same wherever it stands in a statement."""
     if db.engine.dialect.name == "sqlite":
         return literal(datetime.now(UTC), Moment())
     return func.statement_timestamp(type_=Moment())
+
+
+def moment_param(name: str) -> ColumnElement[datetime]:
+    """The same for a statement that is built once; `moment_value` goes with it."""
+    return bindparam(name, type_=Moment()) if db.engine.dialect.name == "sqlite" else func.statement_timestamp(type_=Moment())
+
+
+def moment_value(name: str) -> dict[str, datetime]:
+    return {name: datetime.now(UTC)} if db.engine.dialect.name == "sqlite" else {}
