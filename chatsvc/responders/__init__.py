@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from chatsvc.responders.anthropic import Anthropic
 from chatsvc.responders.base import Responder
+from chatsvc.responders.choice import Choice
 from chatsvc.responders.echo import Echo
 from chatsvc.responders.openai import OpenAI
+from chatsvc.responders.personas import Configured, for_persona
 from chatsvc.responders.prompt import Within
 
-
-class Choice(Protocol):
-    """What has to be known to choose; the service's settings have it all."""
-
-    @property
-    def responder(self) -> str: ...
-    @property
-    def echo_delay_ms(self) -> int: ...
-    @property
-    def context_chars(self) -> int: ...
-    @property
-    def temperature(self) -> float | None: ...
-    @property
-    def reply_timeout(self) -> int: ...
-    @property
-    def first_byte_timeout(self) -> int: ...
-    @property
-    def idle_timeout(self) -> int: ...
-    @property
-    def openai_base_url(self) -> str: ...
-    @property
-    def openai_api_key(self) -> str: ...
-    @property
-    def openai_model(self) -> str: ...
-    @property
-    def anthropic_base_url(self) -> str: ...
-    @property
-    def anthropic_api_key(self) -> str: ...
-    @property
-    def anthropic_model(self) -> str: ...
-    @property
-    def title_model(self) -> str: ...
+__all__ = ["Choice", "Configured", "configured", "for_persona", "titler"]
 
 
 TITLE_SECONDS = 20

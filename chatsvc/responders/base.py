@@ -30,6 +30,8 @@ class Question:
     user_id: str = ""
     session_id: str = ""
     reply_id: str = ""
+    conversation_id: str = ""
+    persona_id: str = ""
 
     @property
     def text(self) -> str:
@@ -59,6 +61,10 @@ class ResponderError(Exception):
         self.kind = kind
         self.message = message
         self.retry_after = retry_after
+
+
+class AnswersLater(Exception):
+    """The question has been taken, and its answer comes some other way. No failure: what was asked stays open until then."""
 
 
 class Stopped(Exception):
@@ -91,6 +97,6 @@ Answer = Generator[str, None, Outcome]
 
 
 class Responder(Protocol):
-    """Yields pieces of text, none empty, and returns what the upstream said of them; raises ResponderError or lets Stopped through."""
+    """Yields pieces of text, none empty, and returns what the upstream said of them; raises ResponderError or AnswersLater, or lets Stopped through."""
 
     def reply(self, question: Question, stop: Stop) -> Answer: ...

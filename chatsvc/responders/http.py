@@ -23,7 +23,7 @@ import httpcore2
 import httpx2
 
 from chatsvc.responders.base import ResponderError
-from chatsvc.responders.net import Call, HttpError, Limits, Vet, Wires
+from chatsvc.responders.net import Call, HttpError, Limits, Wires
 from chatsvc.responders.text import excerpt_of
 
 __all__ = ["Call", "Client", "HttpError", "Limits", "Response", "address", "shared"]
@@ -176,10 +176,10 @@ def told(call: Call, *, answered: bool = False) -> Iterator[None]:
 
 
 class Client:
-    """A pool of connections. One of a process serves all its responders; one with a `vet` of its own serves webhooks."""
+    """A pool of connections. One of a process serves its own models; one whose wires are particular serves addresses that personas name."""
 
-    def __init__(self, *, vet: Vet | None = None, ssl_context: ssl.SSLContext | None = None, keepalive: float = 15.0) -> None:
-        self._vet = vet
+    def __init__(self, *, wires: Wires | None = None, ssl_context: ssl.SSLContext | None = None, keepalive: float = 15.0) -> None:
+        self._wires = wires or Wires()
         self._ssl_context = ssl_context
         self._keepalive = keepalive
         self._pool: httpcore2.ConnectionPool | None = None
@@ -193,9 +193,9 @@ class Client:
                 self._pool = httpcore2.ConnectionPool(
                     ssl_context=self._ssl_context or httpx2.create_ssl_context(trust_env=False),
                     max_connections=None,  # bounded by those who ask; waiting for a place could not be stopped
-                    max_keepalive_connections=20,
+                    max_keepalive_connections=20 if self._keepalive else 0,
                     keepalive_expiry=self._keepalive,
-                    network_backend=Wires(self._vet),
+                    network_backend=self._wires,
                 )
                 self._owner = os.getpid()
             return self._pool

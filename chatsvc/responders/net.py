@@ -14,17 +14,18 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import httpcore2
 
+from chatsvc.responders.addresses import Address, as_address
 from chatsvc.responders.base import Kind, ResponderError, Stop
 
 Phase = Literal["connect", "first byte", "body"]
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Vet = Callable[[Address], bool]
+Vet = Callable[[Address], str]
+LookUp = Callable[[str, int], Sequence[tuple[Any, ...]]]
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 IN_PROGRESS = (0, errno.EINPROGRESS, errno.EWOULDBLOCK)
@@ -186,14 +187,19 @@ class Wire(httpcore2.NetworkStream):
         return None
 
 
-def resolve(host: str, port: int, call: Call) -> list[tuple[Any, ...]]:
+def look_up(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+    """What the system knows of a name."""
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def resolve(host: str, port: int, call: Call, ask: LookUp = look_up) -> list[tuple[Any, ...]]:
     """The addresses of a host. The system's resolver cannot be stopped, so a thread waits for it and we watch the thread."""
     found: list[tuple[Any, ...]] = []
     done = threading.Event()
 
-    def look_up() -> None:
+    def find() -> None:
         try:
-            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            found.extend(ask(host, port))
         except (OSError, UnicodeError):
             pass  # nothing found is answer enough
         finally:
@@ -202,50 +208,14 @@ def resolve(host: str, port: int, call: Call) -> list[tuple[Any, ...]]:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        threading.Thread(target=look_up, name="resolve", daemon=True).start()
+        threading.Thread(target=find, name="resolve", daemon=True).start()
         while not done.wait(call.step()):
             pass
     else:
-        look_up()
+        find()
     if not found:
         raise call.unreachable("its name is not known")
     return found
-
-
-class Wires(httpcore2.NetworkBackend):
-    """Makes connections, to those addresses only that `vet` lets through."""
-
-    def __init__(self, vet: Vet | None = None) -> None:
-        self._vet = vet
-
-    def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Iterable[Any] | None = None
-    ) -> Wire:
-        call = call_of(timeout)
-        addresses = resolve(host, port, call)
-        if self._vet and not all(self._vet(as_address(address[0])) for *_, address in addresses):
-            raise call.unreachable("its address is not allowed")
-        for number, (family, kind, protocol, _, address) in enumerate(addresses):
-            share = max(0.0, call.phase_ends_at - time.monotonic()) / (len(addresses) - number)
-            last = number == len(addresses) - 1
-            sock = socket.socket(family, kind, protocol)
-            try:
-                code = connect(sock, address, call, None if last else time.monotonic() + share)
-            except BaseException:
-                sock.close()
-                raise
-            if code == 0:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return Wire(sock)
-            sock.close()
-        refused = code == errno.ECONNREFUSED
-        raise call.unreachable("connection refused" if refused else os.strerror(code).lower(), retryable=refused)
-
-
-def as_address(text: str) -> Address:
-    """An IPv4 address in IPv6 clothes is that IPv4 address."""
-    found = ipaddress.ip_address(text)
-    return getattr(found, "ipv4_mapped", None) or found
 
 
 def connect(sock: socket.socket, address: Any, call: Call, until: float | None) -> int:
@@ -269,3 +239,39 @@ def connect(sock: socket.socket, address: Any, call: Call, until: float | None) 
         except OSError:
             continue
         return 0
+
+
+Connect = Callable[[socket.socket, Any, Call, float | None], int]
+
+
+class Wires(httpcore2.NetworkBackend):
+    """Makes connections, to those addresses only that `vet` has nothing against: to the very ones that it saw, not to the name again."""
+
+    def __init__(self, vet: Vet | None = None, look_up: LookUp = look_up, connect: Connect = connect) -> None:
+        self._vet = vet
+        self._look_up = look_up
+        self._connect = connect
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Iterable[Any] | None = None
+    ) -> Wire:
+        call = call_of(timeout)
+        addresses = resolve(host, port, call, self._look_up)
+        for why in (self._vet(as_address(address[0])) for *_, address in addresses if self._vet):
+            if why:  # one such among several is enough: it would be the one connected to some day
+                raise call.unreachable(f"its address is {why}, which is not allowed")
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
+            share = max(0.0, call.phase_ends_at - time.monotonic()) / (len(addresses) - number)
+            last = number == len(addresses) - 1
+            sock = socket.socket(family, kind, protocol)
+            try:
+                code = self._connect(sock, address, call, None if last else time.monotonic() + share)
+            except BaseException:
+                sock.close()
+                raise
+            if code == 0:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return Wire(sock)
+            sock.close()
+        refused = code == errno.ECONNREFUSED
+        raise call.unreachable("connection refused" if refused else os.strerror(code).lower(), retryable=refused)

@@ -27,6 +27,17 @@ def spoken(question: Question) -> list[Turn]:
     return head + [turn for turn in question.history if turn.content]
 
 
+class Prompted:
+    """A responder that is given a system prompt of its own with every question."""
+
+    def __init__(self, responder: Responder, system_prompt: str) -> None:
+        self._responder = responder
+        self._system_prompt = system_prompt
+
+    def reply(self, question: Question, stop: Stop) -> Answer:
+        return self._responder.reply(replace(question, system_prompt=self._system_prompt), stop)
+
+
 class Within:
     """A responder that is sent no more of a conversation than this many code points."""
 
