@@ -10,7 +10,6 @@ from chatsvc.api.app import schemas, tokens, wire
 from chatsvc.api.common import address, limits, reading
 from chatsvc.api.common.caller import REFRESH_COOKIE, Caller, Token, check_csrf, checked, presented
 from chatsvc.api.common.door import Allow, Door, Route
-from chatsvc.api.common.wire import answer, encoded
 from chatsvc.core import tokens as revocations
 from chatsvc.core import users
 from chatsvc.core.errors import Forbidden, Unauthenticated
@@ -81,7 +80,4 @@ def me(caller: Caller) -> wire.Body:
 @door.route_for("GET", "/users", Route(Allow.ADMIN, "The accounts", query=schemas.UserList, answer=schemas.UserOut))
 def everybody(caller: Caller, *, limit: int, cursor: str | None) -> Response:
     rows, next_cursor = users.everybody(Window(limit, cursor=cursor))
-    response = answer(encoded([wire.listed_user(row) for row in rows]), 200)
-    if next_cursor:
-        response.headers["Link"] = f'<{request.path}?limit={limit}&cursor={next_cursor}>; rel="next"'
-    return response
+    return wire.array(map(wire.listed_user, rows), next_cursor)

@@ -42,6 +42,9 @@ class Route:
     limited: bool = True
     sends: bool = False
     stream: bool = False
+    # Where answers come in an envelope: its words when all went well.
+    says: str = ""
+    page: bool = False
 
 
 class NoInput(Schema):
@@ -50,6 +53,10 @@ class NoInput(Schema):
 
 class Door(Blueprint):
     """A blueprint whose routes say who may call them."""
+
+    def wrapped(self, result: Any, route: Route) -> Any:
+        """What stands on the wire for what a view returned; a face that wraps its answers says how."""
+        return result
 
     def route_for(self, method: str, rule: str, route: Route) -> Callable[[View], View]:
         """Declares a view. It gets the caller (unless anyone may call), the path's ids and the checked input as keywords; it returns the answer's body."""
@@ -65,8 +72,8 @@ class Door(Blueprint):
                 given |= ids.read(path)
                 if not route.creates or not known:
                     result = view(*known, **given)
-                    return result if isinstance(result, Response) else _answered(result, route.status)
-                return once(known[0].user_id, lambda: (wire.encoded(view(*known, **given)), route.status))
+                    return result if isinstance(result, Response) else _answered(self.wrapped(result, route), route.status)
+                return once(known[0].user_id, lambda: (wire.encoded(self.wrapped(view(*known, **given), route)), route.status))
 
             self.record_once(lambda state: _remember(state.app, f"{self.name}.{view.__name__}", route))
             self.add_url_rule(rule, view.__name__, answer, methods=[method])

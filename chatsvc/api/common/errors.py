@@ -16,7 +16,8 @@ from chatsvc.core import errors
 
 log = logging.getLogger(__name__)
 
-Shape = Callable[[str, list[dict[str, str]], dict[str, Any]], dict[str, Any]]
+# The body of an error: an object, or the text of a page.
+Shape = Callable[[str, list[dict[str, str]], dict[str, Any]], dict[str, Any] | str]
 
 STATUS: dict[type[errors.ChatError], int] = {
     errors.Invalid: 400,
@@ -43,7 +44,8 @@ def install(app: Flask, shape_of: Callable[[str], Shape]) -> None:
     """Registers the handlers; `shape_of` gives a path's face."""
 
     def render(status: int, message: str, problems: list[dict[str, str]] | None = None, facts: dict[str, Any] | None = None) -> Response:
-        return wire.answer(wire.encoded(shape_of(request.path)(message, problems or [], facts or {})), status)
+        body = shape_of(request.path)(message, problems or [], facts or {})
+        return Response(body, status, content_type=wire.PAGE_TYPE) if isinstance(body, str) else wire.answer(wire.encoded(body), status)
 
     @app.errorhandler(errors.ChatError)
     def refused(error: errors.ChatError) -> Response:

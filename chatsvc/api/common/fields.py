@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from config import Settings
 MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_DEPTH = 32
 LONG_FLOAT = 1e16  # from here on a float is spelt with an exponent, and has no fraction
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 WHOLE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 Bound = int | Callable[[Settings], int]
@@ -101,10 +103,41 @@ class WholeNumber(fields.Field[int]):
 
     default_error_messages = REQUIRED
 
+    def __init__(self, *, most: int = 2**63 - 1, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.most = most
+
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**63:
-            raise ValidationError("must be a positive whole number")
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= self.most:
+            raise ValidationError("must be a positive whole number" if self.most == 2**63 - 1 else f"must be a whole number from 1 to {self.most}")
         return value
+
+
+class Number(fields.Field[float]):
+    """A number in JSON, above one bound and up to another."""
+
+    default_error_messages = REQUIRED
+
+    def __init__(self, *, above: float, most: float, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.above, self.most = above, most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.above < value <= self.most:
+            raise ValidationError(f"must be a number over {self.above:g} and at most {self.most:g}")
+        return float(value)
+
+
+class QueryDay(fields.Field[date]):
+    """A day in a query string, as 2026-01-31."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> date:
+        if not DAY.fullmatch(value):
+            raise ValidationError("must be a day such as 2026-01-31")
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValidationError("must be a day such as 2026-01-31") from None
 
 
 class Uuid(fields.Field[str]):

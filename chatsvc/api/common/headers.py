@@ -36,12 +36,10 @@ def install(app: Flask) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        response.headers["X-Request-ID"] = g.get("request_id", "")
-        for name, value in SAFETY.items():
-            response.headers.setdefault(name, value)
-        if over_tls():
-            response.headers.setdefault("Strict-Transport-Security", ONLY_TLS)
-        limits.headers(response)
+        wanted = {"X-Request-ID": g.get("request_id", ""), **SAFETY, **({"Strict-Transport-Security": ONLY_TLS} if over_tls() else {}), **limits.headers()}
+        # All at once: each look into the headers compares every name that is there.
+        there = {name.lower() for name, _ in response.headers}
+        response.headers.extend([(name, value) for name, value in wanted.items() if name.lower() not in there])
         return _cors(response)
 
 

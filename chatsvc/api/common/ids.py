@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from chatsvc.core.errors import NotFound
@@ -10,12 +11,6 @@ from chatsvc.core.errors import NotFound
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 MAX_NUMBER = 2**63 - 1
-
-
-def session_id(text: str) -> str:
-    if not UUID.fullmatch(text):
-        raise NotFound("Session")
-    return text.lower()
 
 
 def message_id(text: str) -> int:
@@ -31,7 +26,22 @@ def reply_id(text: str) -> int:
         raise NotFound("Reply") from None
 
 
-READERS = {"session_id": session_id, "message_id": message_id, "reply_id": reply_id}
+def _uuid(noun: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not UUID.fullmatch(text):
+            raise NotFound(noun)
+        return text.lower()
+
+    return read
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "session_id": _uuid("Session"),
+    "conversation_id": _uuid("Conversation"),
+    "persona_id": _uuid("Persona"),
+    "message_id": message_id,
+    "reply_id": reply_id,
+}
 
 
 def read(path: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import threading
 import time
 from typing import NamedTuple
 
-from flask import Response, current_app, g
-from limits.storage import MemoryStorage, RedisStorage, Storage
+from flask import current_app, g
+from limits.storage import RedisStorage, Storage
 from redis.exceptions import RedisError
 
 from chatsvc.core.errors import TooMany
@@ -23,6 +23,7 @@ from config import Limit, Settings
 log = logging.getLogger(__name__)
 REDIS_TIMEOUT = 0.1
 REDIS_REST_SECONDS = 5
+SWEEP_SECONDS = 10
 
 
 class Count(NamedTuple):
@@ -32,11 +33,32 @@ class Count(NamedTuple):
     seconds_left: int
 
 
+class OwnWindows:
+    """The counts of this process. The library's own storage starts a thread every few requests to forget the old ones."""
+
+    def __init__(self) -> None:
+        self._windows: dict[str, tuple[float, int]] = {}
+        self._lock = threading.Lock()
+        self._sweeps_at = time.monotonic() + SWEEP_SECONDS
+
+    def hit(self, key: str, seconds: int) -> Count:
+        now = time.monotonic()
+        with self._lock:
+            if now >= self._sweeps_at:
+                self._windows = {name: window for name, window in self._windows.items() if window[0] > now}
+                self._sweeps_at = now + SWEEP_SECONDS
+            ends_at, amount = self._windows.get(key, (0.0, 0))
+            if ends_at <= now:
+                ends_at, amount = now + seconds, 0
+            self._windows[key] = (ends_at, amount + 1)
+        return Count(amount + 1, min(seconds, max(1, math.ceil(ends_at - now))))
+
+
 class Counter:
     """Counts in the shared storage, and in this process's own while that is away."""
 
     def __init__(self, config: Settings) -> None:
-        self._own = MemoryStorage()
+        self._own = OwnWindows()
         self._shared = _redis(config.redis_url) if config.redis_url else None
         self._away_until: float | None = None
         self._lock = threading.Lock()
@@ -45,14 +67,13 @@ class Counter:
         """One more under this key."""
         if self._shared is not None and self._may_ask():
             try:
-                # Redis says in whole seconds, rounded, how much is left; a caller who comes back when told must not be early.
-                count = _hit(self._shared, key, seconds, rounding=0.5)
+                count = _hit(self._shared, key, seconds)
             except RedisError as error:
                 self._lost(error)
             else:
                 self._found()
                 return count
-        return _hit(self._own, key, seconds)
+        return self._own.hit(key, seconds)
 
     def _may_ask(self) -> bool:
         """Always, while it answers; else one request every few seconds, so that the others are not slowed."""
@@ -83,9 +104,10 @@ def _redis(url: str) -> Storage:
     return RedisStorage(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, key_prefix="chatsvc")
 
 
-def _hit(storage: Storage, key: str, seconds: int, rounding: float = 0) -> Count:
+def _hit(storage: Storage, key: str, seconds: int) -> Count:
     amount = storage.incr(key, seconds)
-    left = storage.get_expiry(key) - time.time() + rounding
+    # Redis says in whole seconds, rounded, how much is left; a caller who comes back when told must not be early.
+    left = storage.get_expiry(key) - time.time() + 0.5
     return Count(amount, min(seconds, max(1, math.ceil(left))))
 
 
@@ -104,14 +126,16 @@ def spend(kind: str, who: str) -> None:
         raise TooMany("Too many requests. Wait, then try again", retry_after=count.seconds_left)
 
 
-def headers(response: Response) -> Response:
+def headers() -> dict[str, str]:
     """Tells the caller how the count stands, in the spelling of the draft standard and in the older one."""
     found = g.get("rate_limit")
-    if found:
-        kind, limit, left, seconds = found
-        response.headers["RateLimit"] = f'"{kind}";r={left};t={seconds}'
-        response.headers["RateLimit-Policy"] = f'"{kind}";q={limit.amount};w={limit.seconds}'
-        response.headers["RateLimit-Limit"] = str(limit.amount)
-        response.headers["RateLimit-Remaining"] = str(left)
-        response.headers["RateLimit-Reset"] = str(seconds)
-    return response
+    if not found:
+        return {}
+    kind, limit, left, seconds = found
+    return {
+        "RateLimit": f'"{kind}";r={left};t={seconds}',
+        "RateLimit-Policy": f'"{kind}";q={limit.amount};w={limit.seconds}',
+        "RateLimit-Limit": str(limit.amount),
+        "RateLimit-Remaining": str(left),
+        "RateLimit-Reset": str(seconds),
+    }

@@ -33,7 +33,7 @@ def body(schema: Schema, *, optional: bool = False, any_type: bool = False) -> d
     """The JSON object that was sent."""
     if not any_type and request.mimetype != "application/json" and (request.mimetype or request.content_length or request.headers.get("Transfer-Encoding")):
         raise UnsupportedMediaType("Send the body as application/json")
-    raw = _raw()
+    raw = sent()
     if not raw.strip():
         if optional:
             return _loaded(schema, {}, "is not a known field")
@@ -44,11 +44,11 @@ def body(schema: Schema, *, optional: bool = False, any_type: bool = False) -> d
 def body_or_form(schema: Schema) -> dict[str, Any]:
     """The same fields as JSON or as a form."""
     if request.mimetype == FORM_TYPE:
-        return _loaded(schema, _pairs(_raw(), "body"), "is not a known field")
+        return _loaded(schema, _pairs(sent(), "body"), "is not a known field")
     return body(schema)
 
 
-def _raw() -> bytes:
+def sent() -> bytes:
     """The bytes that were sent, all of them."""
     try:
         raw = request.get_data(cache=True)

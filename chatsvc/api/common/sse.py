@@ -14,8 +14,16 @@ PING = b": ping\n\n"
 HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 
+# Many a client's library takes these for the ends of lines, which they are in Unicode and not here.
+LINE_ENDS = tuple((end.encode(), b"\\u%04x" % ord(end)) for end in "\x85\u2028\u2029")
+
+
 def event(name: str, number: int, data: Any) -> bytes:
-    return b"event: %b\nid: %d\ndata: %b\n\n" % (name.encode(), number, orjson.dumps(data))
+    """One event, on lines that nobody can take for others."""
+    body = orjson.dumps(data)
+    for end, escaped in LINE_ENDS:
+        body = body.replace(end, escaped)
+    return b"event: %b\nid: %d\ndata: %b\n\n" % (name.encode(), number, body)
 
 
 def growing(feed: Any, offset: int, *, leaving: Callable[[], bool]) -> Iterator[bytes]:

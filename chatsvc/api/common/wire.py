@@ -7,8 +7,22 @@ from typing import Any
 
 import orjson
 from flask import Response
+from markupsafe import Markup
 
 JSON_TYPE = "application/json"
+PAGE_TYPE = "text/html; charset=utf-8"
+ERROR_PAGE = Markup("""\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>chatsvc</title>
+<h1>That did not work</h1>
+<p>%s.</p>
+<p><a href="/chat-ui">Go to your chats</a></p>
+</html>
+""")
 
 
 def utc(moment: datetime | None) -> str | None:
@@ -32,3 +46,8 @@ def detail_error(message: str, problems: list[dict[str, str]], facts: dict[str, 
 def envelope_error(message: str, problems: list[dict[str, str]], facts: dict[str, Any]) -> dict[str, Any]:
     """The error body of the envelope face."""
     return {"success": False, "message": message, **({"errors": problems} if problems else {}), **({"data": facts} if facts else {})}
+
+
+def page_error(message: str, problems: list[dict[str, str]], facts: dict[str, Any]) -> str:
+    """The error body of the page."""
+    return ERROR_PAGE % message

@@ -9,7 +9,7 @@ from flask import Flask, Response, current_app
 
 from chatsvc.api.common.door import Allow, Door, Route
 from chatsvc.api.common.wire import answer, encoded
-from chatsvc.api.openapi import document, pages
+from chatsvc.api.openapi import document
 
 door = Door("openapi", __name__)
 
@@ -19,7 +19,7 @@ def install(app: Flask, has_envelope: Callable[[str], bool]) -> None:
 
     @cache
     def text() -> bytes:
-        return encoded(document.build(app, has_envelope=has_envelope, leave_out=pages.door.name))
+        return encoded(document.build(app, has_envelope=has_envelope))
 
     app.extensions["chatsvc.openapi"] = text
 

@@ -79,7 +79,8 @@ def refusals(route: Route, note: Note, path: str, *, envelope: bool, writes: boo
         body = {"anyOf": [ref("schemas", schema), common]} if status in usual else ref("schemas", schema)
         replayed = ("Idempotent-Replayed",) if route.sends else ()
         headers = {**_refusal_headers(status), **_headers(*replayed)}
-        found[str(status)] = {"description": REFUSALS[status][1], "headers": headers, "content": _json(body, examples.EXAMPLES.get(schema, {}))}
+        meaning = SUCCESS[status] if status in SUCCESS else REFUSALS[status][1]
+        found[str(status)] = {"description": meaning, "headers": headers, "content": _json(body, examples.EXAMPLES.get(schema, {}))}
     return found
 
 
@@ -95,25 +96,25 @@ def success(route: Route, note: Note, schemas: list[str], *, envelope: bool) -> 
     elif route.status != 204 and not schemas:
         found["content"] = _json({"type": "object"}, {})
     elif schemas:
-        found["content"] = _json(_shape(schemas, note, envelope=envelope), _examples(schemas, note, envelope=envelope))
+        found["content"] = _json(_shape(schemas, note, route, envelope=envelope), _examples(schemas, note, route, envelope=envelope))
     return found
 
 
-def _shape(schemas: list[str], note: Note, *, envelope: bool) -> Json:
+def _shape(schemas: list[str], note: Note, route: Route, *, envelope: bool) -> Json:
     found = ref("schemas", schemas[0]) if len(schemas) == 1 else {"anyOf": [ref("schemas", name) for name in schemas]}
     if note.many:
         found = {"type": "array", "items": found}
     if not envelope:
         return found
-    properties = {"success": {"const": True}, "message": {"type": "string"}, "data": found}
+    properties = {"success": {"const": True}, "message": {"const": route.says}, "data": found}
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def _examples(schemas: list[str], note: Note, *, envelope: bool) -> Json:
+def _examples(schemas: list[str], note: Note, route: Route, *, envelope: bool) -> Json:
     found = {title: value for name in schemas for title, value in examples.EXAMPLES.get(name, {}).items()}
     if note.many:
         found = {title: [value] for title, value in found.items()}
-    return {title: {"success": True, "message": "Done", "data": value} for title, value in found.items()} if envelope else found
+    return {title: {"success": True, "message": route.says, "data": value} for title, value in found.items()} if envelope else found
 
 
 def _json(schema: Json, values: Json) -> Json:

@@ -39,10 +39,10 @@ class Operation(NamedTuple):
         return self.method not in SAFE_METHODS
 
 
-def build(app: Flask, *, has_envelope: Callable[[str], bool], leave_out: str) -> Json:
-    """The document of this application; `leave_out` is the blueprint whose routes are pages for people."""
+def build(app: Flask, *, has_envelope: Callable[[str], bool]) -> Json:
+    """The document of this application; pages for people are no part of it."""
     order = [name for _, name, _ in prose.FACES]
-    found = sorted(_operations(app, leave_out), key=lambda one: (order.index(one.tag), one.path.split("/")))
+    found = sorted(_operations(app), key=lambda one: (order.index(one.tag), one.path.split("/")))
     tags = [{"name": name, "description": about} for _, name, about in prose.FACES if about and any(one.tag == name for one in found)]
     spec, converter = new_spec(
         prose.TITLE,
@@ -57,10 +57,10 @@ def build(app: Flask, *, has_envelope: Callable[[str], bool], leave_out: str) ->
     return _completed({**spec.to_dict(), "paths": paths}, envelope=any(has_envelope(one.path) for one in found))
 
 
-def _operations(app: Flask, leave_out: str) -> Iterator[Operation]:
+def _operations(app: Flask) -> Iterator[Operation]:
     for rule in app.url_map.iter_rules():
         route = route_of(app, rule.endpoint)
-        if route is None or rule.endpoint.partition(".")[0] == leave_out:
+        if route is None or route.page:
             continue
         path = VARIABLE.sub(r"{\1}", rule.rule)
         tag = next(name for beginning, name, _ in prose.FACES if f"{path}/".startswith(beginning))

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from chatsvc.api.openapi.examples_envelope import ENVELOPE
 from chatsvc.api.openapi.prose import stream_example
+from chatsvc.api.openapi.story import ANSWERED_AT, ASKED_AT, CURSOR, QUESTION, REPLY, SESSION_ID, TOKEN, USER_ID
 
 Json = dict[str, Any]
-
-SESSION_ID = "7c0f3a52-9d3e-4a53-8a43-1f6c0b1a9e77"
-USER_ID = "3b6f1c9e-52d8-4d0c-9f43-6d0f0f3a2b11"
-ASKED_AT, ANSWERED_AT = "2026-11-20T09:30:00.000000Z", "2026-11-20T09:30:02.413000Z"
-QUESTION, REPLY = "Which payment processors do you integrate with?", "We integrate with Stripe and Adyen."
-CURSOR = "c2lnbmVkIG1hcmtbIjIwMjYtMTEtMjAiLDFd"
-TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIzYjZmMWM5ZSJ9.c2lnbmF0dXJl"  # noqa: S105 - signs nothing
 
 _message: Json = {"session_id": SESSION_ID, "status": "complete", "metadata": {}, "edited_at": None}
 USER_MESSAGE: Json = {"id": 4711, **_message, "content": QUESTION, "message_type": "user", "agent_type": None, "created_at": ASKED_AT}
@@ -42,6 +37,25 @@ SUMMARY: Json = {
     "message_count": 2,
     "created_at": ASKED_AT,
     "updated_at": ANSWERED_AT,
+}
+APP_SESSION: Json = {
+    "_id": SESSION_ID,
+    "user_id": USER_ID,
+    "title": QUESTION,
+    "message_count": 2,
+    "last_message_at": ANSWERED_AT,
+    "created_at": ASKED_AT,
+    "updated_at": ANSWERED_AT,
+}
+APP_MESSAGE: Json = {
+    "_id": 4711,
+    "session_id": SESSION_ID,
+    "user_id": USER_ID,
+    "content": QUESTION,
+    "role": "user",
+    "status": "complete",
+    "created_at": ASKED_AT,
+    "edited_at": None,
 }
 _thread = {"messages": [USER_MESSAGE, ASSISTANT_MESSAGE], "has_more_messages": False}
 _paging = {"total": 45, "page": 1, "page_size": 1, "total_pages": 45, "next_cursor": CURSOR}
@@ -92,6 +106,13 @@ EXAMPLES: dict[str, Json] = {
     "V1StreamDelta": {"delta": {"content": "We integrate "}},
     "V1StreamDone": {"done": {"assistant_message": ASSISTANT_MESSAGE}},
     "V1StreamError": {"error": {"detail": "The responder took too long", "assistant_message": FAILED_MESSAGE}},
+    **ENVELOPE,
+    "AppSessionCreate": {"With a title": {"title": "My first chat"}, "Nothing": {}},
+    "AppSessionRename": {"A new title": {"title": "Payments"}, "Back to the title by itself": {"title": None}},
+    "AppSession": {"A chat": APP_SESSION},
+    "AppMessageCreate": {"From a person": {"content": QUESTION}, "From an assistant": {"content": REPLY, "role": "assistant"}},
+    "AppMessageEdit": {"New text": {"content": "Which payment processors do you support?"}},
+    "AppMessage": {"A message": APP_MESSAGE},
     "AppLogin": {"Name and password": {"username": "alice", "password": "alicepass123"}},
     "AppRegister": {"A new account": {"username": "bob", "password": "correct horse battery"}},
     "AppRefresh": {"A refresh token": {"refresh_token": TOKEN}},

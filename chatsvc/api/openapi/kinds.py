@@ -12,13 +12,12 @@ from apispec.ext.marshmallow.common import resolve_schema_cls
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields, missing
 
-from chatsvc.api.common.fields import JsonObject, OneOf, QueryWhole, Text, Truth, Uuid, WholeNumber
+from chatsvc.api.common.fields import JsonObject, Number, OneOf, QueryDay, QueryWhole, Text, Truth, Uuid, WholeNumber
 from chatsvc.api.openapi.parts import FACTS
 from chatsvc.extensions import settings
 
 Json = dict[str, Any]
 NOT_BLANK = r"\S"
-LARGEST = 2**63 - 1
 
 
 def _now(value: Any) -> Any:
@@ -44,7 +43,9 @@ KINDS: dict[type[fields.Field[Any]], Callable[[Any], Json]] = {
     OneOf: _choice,
     QueryWhole: _bounded,
     Truth: lambda _: {"type": "boolean"},
-    WholeNumber: lambda _: {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST},
+    WholeNumber: lambda field: {"type": "integer", "format": "int64", "minimum": 1, "maximum": field.most},
+    Number: lambda field: {"type": "number", "exclusiveMinimum": field.above, "maximum": field.most},
+    QueryDay: lambda _: {"type": "string", "format": "date"},
     Uuid: lambda _: {"type": "string", "format": "uuid"},
     JsonObject: lambda _: {"type": "object", "description": "Any JSON object of at most 16 KiB, nested at most 32 levels deep."},
     fields.Integer: lambda _: {"type": "integer", "format": "int64"},

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from marshmallow import Schema
 
 from chatsvc.api.app import schemas as app
+from chatsvc.api.envelope import schemas as envelope
+from chatsvc.api.envelope import shapes
 from chatsvc.api.v1 import schemas as v1
 
 
@@ -48,6 +50,53 @@ NOTES: dict[str, Note] = {
     ),
     "v1_chat.resume": Note("Works on any worker, and after the end too: the rest of the text, then the last event.", sent=("Last-Event-ID",)),
     "v1_chat.cancel": Note("Stopping twice is as good as once; after another end it is a 409.", refuses=(409,)),
+    "envelope_sessions.index": Note(
+        "Plain sessions; with any of `status`, `personaId`, `conversationId` and `offset` exchanges as well, and then `pagination` counts by `offset`.",
+        answers=(shapes.SessionsOut, shapes.AllSessionsOut),
+    ),
+    "envelope_sessions.said": Note(NO_HISTORY, refuses=(403,)),
+    "envelope_sessions.erase": Note("The session is gone from every face and cannot be restored; soft-deleted messages are counted too."),
+    "envelope_sessions.cancel": Note("409 unless its `status` is `ACTIVE`. A plain session is resumed by the next message.", refuses=(409,)),
+    "envelope_operations.stats": Note(
+        "Rates and times are those of exchanges; `p95ResponseTimeMs` is the time that 95 of 100 did not exceed. `groupBy=day` adds `series`: "
+        "days in UTC, from `from` to `to` (the last 30 days). `userId` and `scope=global` are for admins.",
+        refuses=(403,),
+        answers=(shapes.StatsOut, shapes.StatsByDayOut),
+    ),
+    "envelope_operations.clean": Note(
+        "Takes JSON under any content type, or no body; without `maxAgeHours` it is CHAT_SESSION_TIMEOUT_HOURS.", body=envelope.Cleanup
+    ),
+    "envelope_personas.create": Note("Secrets are kept encrypted and never shown.", answers=(shapes.PersonaInFullOut,)),
+    "envelope_personas.index": Note("Addresses, prompts and circuits are for admins.", answers=(shapes.PersonasInFullOut, shapes.PersonasOut)),
+    "envelope_personas.read": Note("Addresses, prompts and its circuit are for admins.", answers=(shapes.PersonaInFullOut, shapes.PersonaOut)),
+    "envelope_personas.put": Note("The same as PATCH: what is left out stays as it is.", answers=(shapes.PersonaInFullOut,)),
+    "envelope_personas.patch": Note("A `secret` or `apiKey` of null takes it away.", answers=(shapes.PersonaInFullOut,)),
+    "envelope_personas.remove": Note("409 while conversations or sessions refer to it; deactivate it instead.", refuses=(409,)),
+    "envelope_conversations.create": Note("404 when there is no such persona, 409 when it is not active."),
+    "envelope_conversations.said": Note(NO_HISTORY, refuses=(403,)),
+    "envelope_conversations.exchanges": Note("Without `status` the active ones; `ALL` for all."),
+    "envelope_exchanges.send": Note(
+        "Each message is an exchange, a session of its own. With `Prefer: respond-async`, or from a persona that answers by callback, "
+        "the answer is 202 and comes later. 409 when it was cancelled meanwhile.",
+        refuses=(400,),
+        also={202: "EnvelopeTaken", 409: "EnvelopeExchangeFailure", **dict.fromkeys((502, 503, 504), "EnvelopeExchangeFailure")},
+        sent=("Prefer",),
+    ),
+    "envelope_callbacks.callback": Note(
+        "Signed with the persona's secret, as the webhook itself is, in place of a token. 409 when the answer is there already, or the exchange has ended.",
+        refuses=(401, 409),
+        body=envelope.Callback,
+        sent=("X-Chatsvc-Timestamp", "X-Chatsvc-Signature"),
+    ),
+    "app_sessions.create": Note("Without an agent type, so it is not counted towards any cap."),
+    "app_sessions.index": Note("`deleted=true`: those that can be restored. `Link` names the next part.", many=True, given=("Link",)),
+    "app_sessions.remove": Note("Gone from every face until it is restored; a reply that is being written is stopped."),
+    "app_sessions.restore": Note("One that is not deleted stays as it is."),
+    "app_messages.append": Note("Resumes a session that has ended. " + NO_HISTORY, refuses=(403, 409)),
+    "app_messages.index": Note("`Link` names the next part. " + NO_HISTORY, refuses=(403,), many=True, given=("Link",)),
+    "app_messages.edit": Note("A reply can be edited once it has ended. " + NO_HISTORY, refuses=(403, 409)),
+    "app_messages.remove": Note("A reply can be deleted once it has ended. " + NO_HISTORY, refuses=(403, 409)),
+    "app_messages.restore": Note("One that is not deleted stays as it is. " + NO_HISTORY, refuses=(403,)),
     "auths.login": Note(
         "Takes JSON or a form. A wrong password and an unknown user look the same.",
         refuses=(401,),

@@ -40,22 +40,26 @@ SCHEMAS: dict[str, Json] = {
     "V1StreamError": record(detail=STRING, assistant_message=MAYBE_MESSAGE),
     "AppTokens": record(access_token=STRING, refresh_token=STRING, token_type={"const": "bearer"}, expires_in=SECONDS),
     "AppCookies": record(token_type={"const": "cookie"}, expires_in=SECONDS, csrf_token=STRING),
+    "EnvelopeTaken": record(success={"const": True}, message=STRING, data=ref("schemas", "EnvelopeExchange")),
+    "EnvelopeExchangeFailure": record(success={"const": False}, message=STRING, data=ref("schemas", "EnvelopeExchange")),
     "HealthUnready": record(status={"const": "unavailable"}, checks={"type": "object", "additionalProperties": STRING}),
 }
 
 # Where these hold nothing when the service keeps no messages.
-IDS_OF_MESSAGES = (("V1Message", "id"), ("V1StreamSession", "reply_id"))
+IDS_OF_MESSAGES = (("V1Message", "id"), ("V1StreamSession", "reply_id"), ("EnvelopeMessage", "messageId"))
+_session_status = {"enum": ["ACTIVE", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"]}
 
 # What a schema's fields cannot say by themselves: rules about several fields, and the words that an answer may hold.
 _message_status = {"enum": ["complete", "streaming", "cancelled", "failed"]}
 _role = {"enum": ["user", "assistant", "system"]}
 RULES: dict[str, Json] = {
     "V1SessionChange": {"minProperties": 1},
+    "EnvelopePersonaChange": {"minProperties": 1},
     "V1ChatSend": {"oneOf": [{"required": ["message"]}, {"required": ["retry"]}]},
     "V1MessageCreate": {"dependentSchemas": {"agent_type": {"properties": {"message_type": {"const": "assistant"}}}}},
 }
 FACTS: dict[str, Json] = {
-    "V1Session.status": {"enum": ["ACTIVE", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"]},
+    "V1Session.status": _session_status,
     "V1Session.is_active": {"description": "The same as `status` being `ACTIVE`."},
     "V1Session.last_message": {"description": "The first 100 characters of the newest message.", "maxLength": 100},
     "V1Session.last_message_at": {"description": "When the newest message was made; editing does not move it."},
@@ -69,6 +73,28 @@ FACTS: dict[str, Json] = {
     "V1ChatSend.retry": {"description": "In place of `message`: the id of a reply whose message is to be answered again. The earlier reply is deleted."},
     "V1ChatSend.session_id": {"description": "None given: a new session. A UUID v4 that is unknown: a new session of that id."},
     "V1Stats.sessions_by_agent_type": {"description": "Agent types that occur."},
+    "EnvelopeSession.status": _session_status,
+    "EnvelopeSession.lastMessage": {"description": "The first 100 characters of the newest message.", "maxLength": 100},
+    "EnvelopeSession.lastActivityAt": {"description": "When the newest message was made, or the session while it has none."},
+    "EnvelopeSession.conversationId": {"description": "Of an exchange: the conversation that it belongs to."},
+    "EnvelopeSession.personaId": {"description": "Who answers here; null when none was named."},
+    "EnvelopeSession.startedAt": {"description": "The same as `createdAt`."},
+    "EnvelopeSession.durationMs": {"description": "From `startedAt` to `endedAt`.", "minimum": 0},
+    "EnvelopeMessage.status": _message_status,
+    "EnvelopeMessage.role": _role,
+    "EnvelopeExchange.status": _session_status,
+    "EnvelopeExchange.reply": {"description": "Null when it failed, was cancelled, or comes later."},
+    "EnvelopePersona.kind": {"enum": ["webhook", "openai", "anthropic", "echo"]},
+    "EnvelopePersona.answers": {"enum": ["direct", "callback"]},
+    "EnvelopeCircuit.state": {"enum": ["closed", "open", "half_open"]},
+    "EnvelopeTitleChange.title": {"description": "Null: the title is made from the first message again."},
+    "EnvelopeMetaChange.meta": {"description": "Replaces what was there. At most 16 KiB of JSON, nested at most 32 levels deep."},
+    "EnvelopeErased.deletedMessages": {"description": "How many messages went with it, soft-deleted ones included.", "minimum": 0},
+    "AppSession.title": {"description": "`New chat` while it has none."},
+    "AppSession.last_message_at": {"description": "When the newest message was made; editing does not move it."},
+    "AppSessionRename.title": {"description": "Null: the title is made from the first message again."},
+    "AppMessage.status": _message_status,
+    "AppMessage.role": _role,
     "AppMe.role": {"enum": ["USER", "ADMIN"]},
     "AppUser.role": {"enum": ["USER", "ADMIN"]},
     "AppRegister.username": {"description": "Without spaces around it, and without invisible characters."},
@@ -113,6 +139,9 @@ PARAMETERS: dict[str, Json] = {
     "Last-Event-ID": _sent(
         "Last-Event-ID", "The id of the last event that came; the stream goes on after it.", type="string", pattern="^[0-9]{1,9}$", default="0"
     ),
+    "Prefer": _sent("Prefer", "`respond-async`: do not wait for the answer.", type="string", examples=["respond-async"]),
+    "X-Chatsvc-Timestamp": _sent("X-Chatsvc-Timestamp", "When this was signed, in seconds since 1970.", type="string", pattern="^[0-9]{1,12}$"),
+    "X-Chatsvc-Signature": _sent("X-Chatsvc-Signature", "HMAC-SHA256 of timestamp, dot and body.", type="string", pattern="^v1=[0-9a-f]{64}$"),
     "X-Session": _sent("X-Session", "`cookie`: the tokens come as cookies, and not in the body.", type="string", enum=["cookie"]),
 }
 
@@ -133,11 +162,17 @@ SCHEMES: dict[str, Json] = {
 }
 
 QUERIES = {
-    "page": "Which page, from 1; not together with `cursor`.",
-    "cursor": "Where the list goes on: the `next_cursor` of the answer before.",
+    "page": "Which page, from 1; not together with `cursor`, nor with `offset` where there is one.",
+    "cursor": "Where the list goes on: the `next_cursor` (`nextCursor`) of the answer before, or what its `Link` says.",
+    "limit": "How many there are on a page.",
+    "offset": "How many to leave out; not together with `page` or `cursor`. Shows exchanges too.",
+    "status": "Only those in this state. Shows exchanges too.",
+    "personaId": "Only those that this persona answers. Shows exchanges too.",
+    "conversationId": "Only the exchanges of this conversation.",
     "search": "Part of the title, in any case; `%` and `_` are letters.",
     "order": "`asc`: oldest first.",
     "user_id": "Your own id; an admin may give anyone's.",
+    "deleted": "True: those that have been deleted and can be restored.",
     "message_limit": "How many of the newest messages.",
     "is_active": "True: those in use. False: those that have ended.",
 }

@@ -11,17 +11,17 @@ from flask import Response, request
 from chatsvc.api.common import sse
 from chatsvc.api.common.caller import Caller
 from chatsvc.api.common.door import Allow, Door, Route
+from chatsvc.api.common.failures import status_of, with_patience
 from chatsvc.api.common.once import claim_of
 from chatsvc.api.common.wire import answer, encoded
 from chatsvc.api.v1 import schemas, wire
 from chatsvc.core import chat
 from chatsvc.core.errors import Invalid, Problem
+from chatsvc.core.listening import LATER
 from chatsvc.core.turns import AlreadyRunning
 from chatsvc.extensions import runtime
 
 door = Door("v1_chat", __name__, url_prefix="/api/v1/chat")
-
-STATUS = {"timeout": 504, "circuit_open": 503}
 
 
 @door.route_for("POST", "", Route(Allow.USER, "Send a message and wait for the whole reply", body=schemas.ChatSend, answer=schemas.ChatOut, sends=True))
@@ -38,10 +38,7 @@ def _whole(turn: Any, reply: Any) -> Response:
     error = wire.failure(reply)
     if error is None:
         return answer(encoded(body), 200)
-    response = answer(encoded({"detail": error["message"], **body}), STATUS.get(error["kind"], 502))
-    if response.status_code == 503:
-        response.headers["Retry-After"] = "30"
-    return response
+    return with_patience(answer(encoded({"detail": error["message"], **body}), status_of(error["kind"])))
 
 
 @door.route_for("POST", "/stream", Route(Allow.USER, "Send a message and follow the reply as it is written", body=schemas.ChatSend, sends=True, stream=True))
@@ -91,10 +88,10 @@ def _told(feed: Any, reply_id: int, offset: int, first: bytes) -> Iterator[bytes
 
 
 def _growing(feed: Any, offset: int, first: bytes, leaving: Callable[[], bool]) -> Iterator[bytes]:
-    if first:
-        yield first
+    # Something at once, or the headers too would only be sent with the next word.
+    yield first or sse.PING
     yield from sse.growing(feed, offset, leaving=leaving)
-    if feed.final is not None:
+    if feed.final is not None and feed.final != LATER:
         yield _last(feed.final, feed.length)
 
 

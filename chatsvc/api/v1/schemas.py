@@ -6,8 +6,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates_schema
 
-from chatsvc.api.common.fields import JsonObject, OneOf, QueryTruth, QueryWhole, Text, Truth, Uuid, WholeNumber, cursor
-from chatsvc.core.paging import MAX_OFFSET
+from chatsvc.api.common.fields import JsonObject, OneOf, QueryTruth, QueryWhole, Text, Truth, Uuid, WholeNumber
+from chatsvc.api.common.paged import Paged
 from chatsvc.extensions import settings
 
 ROLES = ("user", "assistant", "system")
@@ -57,18 +57,6 @@ class MessageEdit(Schema):
     content = Text(max=lambda config: config.message_max_length, required=True)
 
 
-class Paged(Schema):
-    """Pages by number, or by cursor; not both."""
-
-    page = QueryWhole(low=1, high=MAX_OFFSET, load_default=None)
-    cursor = cursor()
-
-    @validates_schema(skip_on_field_errors=False)
-    def one_way(self, given: dict[str, Any], **_: Any) -> None:
-        if given.get("cursor") is not None and given.get("page") is not None:
-            raise ValidationError("cannot be given together with page", "cursor")
-
-
 class SessionList(Paged):
     page_size = QueryWhole(low=1, high=lambda config: config.max_page_size, load_default=lambda: settings().default_page_size)
     agent_type = agent_types(load_default=None)
@@ -92,7 +80,7 @@ class ChatSend(Schema):
     retry = WholeNumber()
     session_id = Uuid()
     agent_type = agent_types(load_default=None, allow_none=True)
-    persona_id = Uuid(load_default=None, allow_none=True)
+    persona_id = Uuid(allow_none=True)
     metadata = JsonObject()
 
     @validates_schema

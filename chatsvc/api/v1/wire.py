@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chatsvc.api.common.failures import failure
 from chatsvc.api.common.wire import detail_error as error
 from chatsvc.api.common.wire import utc
 from chatsvc.core.paging import Page
@@ -53,15 +54,6 @@ def message(row: Any) -> Body:
 def message_or_none(row: Any) -> Body | None:
     """A message that may have been erased meanwhile."""
     return message(row) if hasattr(row, "content") else None
-
-
-def failure(row: Any) -> Body | None:
-    """Why a reply failed, in words; None when it did not."""
-    if not hasattr(row, "content"):
-        return {"kind": "interrupted", "message": "The reply is no longer there"}
-    if row.status != "failed":
-        return None
-    return row.meta.get("error") or {"kind": "bad_response", "message": "The reply failed"}
 
 
 def summary(row: Any) -> Body:
