@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,15 +81,21 @@ async def follow(port: int, number: int, words: int) -> Seen:
 
 
 async def list_times(port: int, seconds: float) -> list[float]:
-    """How long a list takes, asked ten times a second."""
+    """How long a list takes."""
+    return await answer_times(port, seconds, lambda: request(port, "lister", "GET", "/api/v1/chat-sessions"))
+
+
+async def answer_times(port: int, seconds: float, asked: Callable[[], bytes]) -> list[float]:
+    """How long an answer takes, asked for ten times a second."""
     times: list[float] = []
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     ends_at = time.perf_counter() + seconds
     while time.perf_counter() < ends_at:
+        sent = asked()
         began = time.perf_counter()
-        writer.write(request(port, "lister", "GET", "/api/v1/chat-sessions"))
+        writer.write(sent)
         head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200"), head
+        assert head.startswith(b"HTTP/1.1 20"), head
         length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
         await reader.readexactly(length)
         times.append(time.perf_counter() - began)
@@ -143,8 +150,8 @@ async def run(pid: int, port: int, streams: int, words: int, ramp: float) -> dic
 
 
 @contextlib.contextmanager
-def served(port: int) -> Iterator[int]:
-    """chatsvc as shipped, on this port; its process id."""
+def served(port: int, **settings: str) -> Iterator[int]:
+    """chatsvc as shipped, on this port, with these settings changed; its process id."""
     with tempfile.TemporaryDirectory() as folder:
         environ = {
             **os.environ,
@@ -154,18 +161,27 @@ def served(port: int) -> Iterator[int]:
             "CHAT_INSTANCE_PATH": folder,
             "CHAT_DEMO_ACCOUNTS": "false",
             "LOG_LEVEL": "warning",
+            **settings,
         }
         process = subprocess.Popen([sys.executable, "-m", "flask", "serve"], cwd=ROOT, env=environ)
         try:
-            _until_ready(port)
+            _until_ready(port, process)
             yield process.pid
         finally:
             process.terminate()
             process.wait(40)
 
 
-def _until_ready(port: int) -> None:
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
     for _ in range(200):
+        if process.poll() is not None:
+            break  # whoever answers at this port is somebody else
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2)
             return
