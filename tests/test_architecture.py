@@ -20,10 +20,14 @@ RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "wsgi": (("chatsvc",), ()),
     "chatsvc.extensions": (("config",), ()),
     "chatsvc.responders": (("chatsvc.responders",), ("flask", "sqlalchemy", "marshmallow")),
-    "chatsvc.core": (("chatsvc.core", "chatsvc.extensions", "chatsvc.responders.base", "config"), ("flask", "marshmallow", "werkzeug")),
+    "chatsvc.core": (
+        ("chatsvc.core", "chatsvc.extensions", *(f"chatsvc.responders.{name}" for name in ("base", "addresses", "signing")), "config"),
+        ("flask", "marshmallow", "werkzeug"),
+    ),
     "chatsvc.commands": (("chatsvc.commands", "chatsvc.core", "chatsvc.extensions", "config"), ("sqlalchemy",)),
-    "chatsvc.web": (("chatsvc.web", "chatsvc.extensions"), ("sqlalchemy",)),
-    "chatsvc.api": (("chatsvc.api", "chatsvc.core", "chatsvc.extensions", "config"), ("sqlalchemy", "flask_sqlalchemy")),
+    "chatsvc.web": (("chatsvc.web", "chatsvc.extensions", "chatsvc.api.common"), ("sqlalchemy",)),
+    "chatsvc.web.files": ((), ("sqlalchemy",)),
+    "chatsvc.api": (("chatsvc.api", "chatsvc.core", "chatsvc.extensions", "chatsvc.web.files", "config"), ("sqlalchemy", "flask_sqlalchemy")),
     "chatsvc": (("chatsvc", "config"), ()),
 }
 FACES = ("v1", "envelope", "app")

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ DOCUMENT = config.ROOT / "docs" / "configuration.md"
 
 
 def loaded(tmp_path: Path, **environ: str) -> Settings:
-    return load({"CHAT_INSTANCE_PATH": str(tmp_path / "instance"), "JWT_SECRET_KEY": STRONG, **environ})
+    return load({"CHAT_INSTANCE_PATH": str(tmp_path / "instance"), "JWT_SECRET_KEY": STRONG, "CHAT_ENCRYPTION_KEY": STRONG[::-1], **environ})
 
 
 def refusal(tmp_path: Path, **environ: str) -> str:
@@ -51,6 +52,8 @@ def test_with_nothing_set_it_is_a_development_server_on_this_machine(tmp_path: P
 def test_a_blank_value_is_no_value(tmp_path: Path, blank: str) -> None:
     assert loaded(tmp_path, PORT=blank, CORS_ORIGINS=blank, REDIS_URL=blank, CHAT_DEMO_ACCOUNTS=blank) == loaded(tmp_path)
 
+
+NETWORKS = ("10.0.3.0/24", "fd12:3456::/32", "192.168.1.7/32")
 
 GOOD: list[tuple[str, str, str, Any]] = [
     ("PORT", "65535", "port", 65535),
@@ -84,6 +87,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("DATABASE_URL", "postgresql://u@[::1]:5433/d", "database_url", "postgresql+psycopg2://u@[::1]:5433/d"),
     ("DATABASE_URL", "sqlite:////srv/chat.db", "database_url", "sqlite:////srv/chat.db"),
     ("DATABASE_URL", "sqlite:///data/chat.db", "database_url", f"sqlite:///{config.ROOT / 'data' / 'chat.db'}"),
+    ("WEBHOOK_ALLOW_PRIVATE", "true", "webhook_allow_private", True),
+    ("WEBHOOK_ALLOW_NETWORKS", " 10.0.3.0/24,fd12:3456::/32 , 192.168.1.7", "webhook_allow_networks", tuple(map(ip_network, NETWORKS))),
     ("CHAT_AGENT_TYPES", "primary, helper", "agent_types", ("primary", "helper")),
     ("CHAT_DEMO_ACCOUNTS", "false", "demo_accounts", False),
     ("MAX_SESSIONS_PER_AGENT", "1", "max_sessions_per_agent", 1),
@@ -144,6 +149,23 @@ BAD: dict[str, list[str]] = {
         "https://chat.example.com/?a=1",
         "https://chat.example.com/#a",
         "https://a b",
+    ],
+    "WEBHOOK_ALLOW_PRIVATE": ["maybe", "10.0.0.0/8"],
+    "WEBHOOK_ALLOW_NETWORKS": [
+        "private",
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "10.0.0.0/",
+        "10.0.0.0/255.0.0.0",
+        "10.0.0",
+        "10",
+        "010.0.0.0/8",
+        "fd00::1/8",
+        "fe80::1%eth0",
+        "n8n.example.com",
+        "10.0.0.0/8;10.1.0.0/16",
+        "10.0.0.0/8, *",
+        "١٠.0.0.0/8",
     ],
     "JWT_JWKS_URL": [
         "http://issuer.example/keys",
@@ -235,15 +257,20 @@ WEAK = {
 }
 
 
+SECRETS = {"JWT_SECRET_KEY": "jwt_secret_key", "CHAT_ENCRYPTION_KEY": "encryption_key"}
+
+
+@pytest.mark.parametrize("variable", SECRETS)
 @pytest.mark.parametrize("name", WEAK)
-def test_production_refuses_a_weak_secret(tmp_path: Path, name: str) -> None:
-    said = refusal(tmp_path, CHAT_ENV="production", JWT_SECRET_KEY=WEAK[name])
-    assert said == "JWT_SECRET_KEY is too weak. Give at least 32 random bytes; for example: openssl rand -base64 48"
-    assert loaded(tmp_path, JWT_SECRET_KEY=WEAK[name]).jwt_secret_key == WEAK[name]
+def test_production_refuses_a_weak_secret(tmp_path: Path, name: str, variable: str) -> None:
+    said = refusal(tmp_path, CHAT_ENV="production", **{variable: WEAK[name]})
+    assert said == f"{variable} is too weak. Give at least 32 random bytes; for example: openssl rand -base64 48"
+    assert getattr(loaded(tmp_path, **{variable: WEAK[name]}), SECRETS[variable]) == WEAK[name]
 
 
-def test_production_refuses_to_make_a_secret(tmp_path: Path) -> None:
-    assert refusal(tmp_path, CHAT_ENV="production", JWT_SECRET_KEY="").startswith("JWT_SECRET_KEY is not set. ")
+@pytest.mark.parametrize("variable", SECRETS)
+def test_production_refuses_to_make_a_secret(tmp_path: Path, variable: str) -> None:
+    assert refusal(tmp_path, CHAT_ENV="production", **{variable: ""}).startswith(f"{variable} is not set. ")
     assert not (tmp_path / "instance").exists()
 
 
@@ -288,7 +315,10 @@ def test_a_secret_is_made_once_and_kept_where_only_its_owner_reads_it(tmp_path: 
     assert path.read_text() == first
     assert not is_weak(first)
     assert load(environ).jwt_secret_key == first
-    assert [child.name for child in path.parent.iterdir()] == ["jwt_secret_key"]
+    other = path.with_name("chat_encryption_key")
+    assert sorted(path.parent.iterdir()) == [other, path]
+    assert (stat.S_IMODE(other.stat().st_mode), other.read_text()) == (0o600, load(environ).encryption_key)
+    assert other.read_text() != first
 
 
 def test_a_secret_that_was_put_there_by_hand_is_used(tmp_path: Path) -> None:

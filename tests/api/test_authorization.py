@@ -70,6 +70,13 @@ class World:
 
 ONE = f"{SESSIONS}/<session_id>"
 CHAT = "/api/v1/chat"
+ENVELOPE = "/api/chat-sessions"
+ENVELOPE_ONE = f"{ENVELOPE}/<session_id>"
+PERSONAS = "/api/personas"
+CONVERSATIONS = "/api/conversations"
+CONVERSATION = f"{CONVERSATIONS}/<conversation_id>"
+APP = "/chat/sessions"
+APP_ONE = f"{APP}/<session_id>"
 TABLE: dict[tuple[str, str], Line] = {
     ("GET", "/healthz"): Line(Allow.ANYONE),
     ("GET", "/readyz"): Line(Allow.ANYONE),
@@ -95,16 +102,60 @@ TABLE: dict[tuple[str, str], Line] = {
     ("GET", f"{CHAT}/sessions"): Line(),
     ("GET", f"{CHAT}/sessions/<session_id>"): Line(),
     ("DELETE", f"{CHAT}/sessions/<session_id>"): Line(status=204),
+    ("POST", ENVELOPE): Line(status=201, body={}),
+    ("GET", ENVELOPE): Line(),
+    ("GET", ENVELOPE_ONE): Line(),
+    ("GET", f"{ENVELOPE_ONE}/messages"): Line(),
+    ("PUT", f"{ENVELOPE_ONE}/title"): Line(body={"title": "Changed"}),
+    ("PUT", f"{ENVELOPE_ONE}/meta"): Line(body={"meta": {}}),
+    ("DELETE", ENVELOPE_ONE): Line(),
+    ("PATCH", f"{ENVELOPE_ONE}/cancel"): Line(),
+    ("POST", f"{ENVELOPE_ONE}/callback"): Line(Allow.ANYONE, body={"output": "x"}, refuses_all=401),
+    ("GET", f"{ENVELOPE}/stats"): Line(),
+    ("POST", f"{ENVELOPE}/cleanup"): Line(Allow.ADMIN),
+    ("GET", "/api/audit-events"): Line(Allow.ADMIN),
+    ("POST", PERSONAS): Line(Allow.ADMIN, 201, body={"name": "Echo", "kind": "echo"}),
+    ("GET", PERSONAS): Line(),
+    ("GET", f"{PERSONAS}/<persona_id>"): Line(),
+    ("PUT", f"{PERSONAS}/<persona_id>"): Line(Allow.ADMIN, body={"name": "Changed"}),
+    ("PATCH", f"{PERSONAS}/<persona_id>"): Line(Allow.ADMIN, body={"name": "Changed"}),
+    ("DELETE", f"{PERSONAS}/<persona_id>"): Line(Allow.ADMIN, status=409),
+    ("POST", CONVERSATIONS): Line(status=404, body={"personaId": unknown_id()}),
+    ("GET", CONVERSATIONS): Line(),
+    ("GET", CONVERSATION): Line(),
+    ("PUT", CONVERSATION): Line(body={"title": "Changed"}),
+    ("PUT", f"{CONVERSATION}/title"): Line(body={"title": "Changed"}),
+    ("GET", f"{CONVERSATION}/messages"): Line(),
+    ("GET", f"{CONVERSATION}/chat-sessions"): Line(),
+    ("POST", f"{CONVERSATION}/messages"): Line(status=201, body={"message": "Hello"}),
+    ("POST", APP): Line(status=201, body={"title": "Changed"}),
+    ("GET", APP): Line(),
+    ("GET", APP_ONE): Line(),
+    ("PUT", APP_ONE): Line(body={"title": "Changed"}),
+    ("DELETE", APP_ONE): Line(status=204),
+    ("POST", f"{APP_ONE}/restore"): Line(),
+    ("POST", f"{APP_ONE}/messages"): Line(status=201, body={"content": "Changed"}),
+    ("GET", f"{APP_ONE}/messages"): Line(),
+    ("PUT", f"{APP_ONE}/messages/<message_id>"): Line(body={"content": "Changed"}),
+    ("DELETE", f"{APP_ONE}/messages/<message_id>"): Line(status=204),
+    ("POST", f"{APP_ONE}/messages/<message_id>/restore"): Line(),
     ("GET", "/openapi.json"): Line(Allow.ANYONE),
+    ("GET", "/chat-ui"): Line(Allow.ANYONE),
+    ("GET", "/chat-ui/"): Line(Allow.ANYONE, 308),
+    ("GET", "/chat-ui/admin"): Line(Allow.ANYONE),
+    ("GET", "/chat-ui/<session_id>"): Line(Allow.ANYONE),
     ("GET", "/docs"): Line(Allow.ANYONE),
     ("GET", "/redoc"): Line(Allow.ANYONE),
 }
-FILES = "docs.static"  # a fixed list of the pages' own files
-WITH_IDS = [key for key in TABLE if "<" in key[1]]
+FILES = "web.static"  # a fixed list of the pages' own files
+# The page is the same whatever chat its address names; what it shows it asks for.
+WITH_IDS = [key for key, line in TABLE.items() if "<" in key[1] and line.allow is not Allow.ANYONE]
 NOBODY = ("anonymous", "expired")
 SOMEBODY = ("owner", "stranger", "admin")
-UNKNOWN: Ids = {"session_id": unknown_id(), "message_id": 2**62, "reply_id": 2**62}
-MALFORMED: Ids = {"session_id": "not-an-id", "message_id": "not-an-id", "reply_id": "not-an-id"}
+# Everybody may know of a persona; an unsigned callback is refused before anything is looked up.
+SHARED = [key for key in WITH_IDS if "<persona_id>" in key[1] or key[1].endswith("/callback")]
+UNKNOWN: Ids = {"session_id": unknown_id(), "conversation_id": unknown_id(), "persona_id": unknown_id(), "message_id": 2**62, "reply_id": 2**62}
+MALFORMED: Ids = dict.fromkeys(UNKNOWN, "not-an-id")
 
 
 @pytest.fixture
@@ -114,7 +165,16 @@ def world(app: Flask, owner: Person, stranger: Person, admin: Person) -> World:
         session = person.session(title=f"Secret of {name}", agent_type=None)
         made.own[name] = {"session_id": session["id"], "message_id": person.message(session["id"], f"Secret of {name}")["id"]}
         made.own[name]["reply_id"] = person.message(session["id"], f"Secret reply to {name}", "assistant")["id"]
+        made.own[name]["persona_id"] = data_of(admin.post(PERSONAS, json={"name": f"Echo of {name}", "kind": "echo"}))["personaId"]
+        begun = {"personaId": made.own[name]["persona_id"], "title": f"Secret of {name}"}
+        made.own[name]["conversation_id"] = data_of(person.post(CONVERSATIONS, json=begun))["conversationId"]
     return made
+
+
+def data_of(response: TestResponse) -> dict[str, Any]:
+    assert response.status_code == 201, response.text
+    found: dict[str, Any] = (response.json or {})["data"]
+    return found
 
 
 def used(rule: str, ids: Ids) -> Ids:
@@ -122,7 +182,7 @@ def used(rule: str, ids: Ids) -> Ids:
 
 
 def holds_no_id(world: World, response: TestResponse) -> bool:
-    ids = [str(value) for own in world.own.values() for value in own.values()] + [str(UNKNOWN["session_id"]), str(UNKNOWN["message_id"])]
+    ids = [str(value) for own in (*world.own.values(), UNKNOWN) for value in own.values()]
     return not any(f'"{found}"' in response.text or (len(found) > 8 and found in response.text) for found in (*ids, *SOMEBODY, "not-an-id"))
 
 
@@ -146,6 +206,8 @@ def test_nobody_gets_in_without_a_good_token(world: World, method: str, rule: st
     for who in NOBODY:
         answers = [world.ask(who, method, rule, used(rule, ids)) for ids in (world.own["owner"], UNKNOWN, MALFORMED)]
         if line.allow is Allow.ANYONE:
+            if "<" in rule:  # what cannot be an id is not there, whoever asks; the page's own address is one for all
+                assert answers.pop().status_code == 404 or rule.startswith("/chat-ui")
             assert {response.status_code for response in answers} == {line.refuses_all or line.status}
             continue
         assert {response.status_code for response in answers} == {401}
@@ -164,11 +226,23 @@ def test_everybody_reaches_their_own(world: World, method: str, rule: str) -> No
         assert response.status_code == (line.refuses_all or line.status if allowed else 403), (who, response.text)
         if not allowed:
             assert response.json is not None
-            assert response.json.keys() == {"detail"}
+            assert response.json.keys() == ({"detail"} if rule.startswith(("/api/v1", "/auths")) else {"success", "message"})
             assert holds_no_id(world, response)
 
 
-@pytest.mark.parametrize(("method", "rule"), WITH_IDS)
+@pytest.mark.parametrize(("method", "rule"), SHARED)
+def test_what_everybody_may_know_of_is_still_not_found_when_it_is_not_there(world: World, method: str, rule: str) -> None:
+    line = TABLE[method, rule]
+    for who in SOMEBODY:
+        unknown, malformed = (world.ask(who, method, rule, used(rule, ids)) for ids in (UNKNOWN, MALFORMED))
+        allowed = line.allow is not Allow.ADMIN or who == "admin"
+        statuses = (line.refuses_all or 404, 404) if allowed else (403, 403)
+        assert (unknown.status_code, malformed.status_code) == statuses
+        assert holds_no_id(world, unknown)
+        assert holds_no_id(world, malformed)
+
+
+@pytest.mark.parametrize(("method", "rule"), [key for key in WITH_IDS if key not in SHARED])
 def test_what_is_somebody_elses_looks_like_what_is_not_there(world: World, method: str, rule: str) -> None:
     for who in SOMEBODY:
         unknown, malformed = (world.ask(who, method, rule, used(rule, ids)) for ids in (UNKNOWN, MALFORMED))
@@ -196,10 +270,14 @@ def test_a_message_of_somebody_elses_session_is_not_reached_through_ones_own(wor
 
 def test_lists_and_figures_hold_nothing_of_anybody_else(world: World) -> None:
     for who in SOMEBODY:
-        for path in (SESSIONS, f"{SESSIONS}?search=secret", f"{SESSIONS}/stats/user", f"{SESSIONS}/{world.own[who]['session_id']}"):
+        lists = [f"{ENVELOPE}{query}" for query in ("", "?search=secret", "?offset=0", "?status=ACTIVE", f"/{world.own[who]['session_id']}/messages")]
+        lists += [CONVERSATIONS, *(f"{CONVERSATIONS}/{world.own[who]['conversation_id']}{path}" for path in ("", "/messages", "/chat-sessions?status=ALL"))]
+        for path in (SESSIONS, f"{SESSIONS}?search=secret", f"{SESSIONS}/stats/user", f"{SESSIONS}/{world.own[who]['session_id']}", *lists):
             response = world.ask(who, "GET", path, {}) if path in (SESSIONS, f"{SESSIONS}/stats/user") else world.people[who].get(path)
             assert response.status_code == 200
-            assert not any(str(world.own[other]["session_id"]) in response.text or f"Secret of {other}" in response.text for other in SOMEBODY if other != who)
+            others = [world.own[other] for other in SOMEBODY if other != who]
+            assert not any(str(own[name]) in response.text for own in others for name in ("session_id", "conversation_id"))
+            assert not any(f"Secret of {other}" in response.text for other in SOMEBODY if other != who)
 
 
 def test_an_address_that_is_not_there_is_not_there_for_anybody(world: World) -> None:

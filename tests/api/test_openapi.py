@@ -27,7 +27,7 @@ from tests.openapi_check import check, checker
 SOME_ID = "3f7cd70a-e334-4247-8b3b-0d9faee51e94"
 
 Json = dict[str, Any]
-PEOPLE = "docs"  # the blueprint of the pages
+PEOPLE = ("docs", "chat", "web")  # the blueprints of the pages
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_the_document_is_a_good_one(document: Json) -> None:
 
 
 def test_every_route_is_in_it_and_nothing_else(plain: Flask, document: Json) -> None:
-    rules = [rule for rule in plain.url_map.iter_rules() if rule.endpoint.partition(".")[0] != PEOPLE]
+    rules = [rule for rule in plain.url_map.iter_rules() if rule.endpoint.partition(".")[0] not in PEOPLE]
     there = {(method, building.VARIABLE.sub(r"{\1}", rule.rule)) for rule in rules for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
     assert there == {(method, path) for method, path, _ in operations(document)}
 
@@ -79,7 +79,7 @@ def test_every_operation_has_a_name_of_its_own_and_a_place(document: Json) -> No
 def test_signing_in_is_asked_for_exactly_where_it_is_needed(plain: Flask, document: Json) -> None:
     for rule in plain.url_map.iter_rules():
         route = route_of(plain, rule.endpoint)
-        if route is None or rule.endpoint.startswith(f"{PEOPLE}."):
+        if route is None or route.page:
             continue
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             operation = document["paths"][building.VARIABLE.sub(r"{\1}", rule.rule)][method.lower()]
@@ -116,7 +116,7 @@ def test_no_part_is_left_over_or_missing(document: Json) -> None:
     text = orjson.dumps(document).decode()
     for kind in ("schemas", "responses", "headers", "parameters"):
         unused = {name for name in document["components"][kind] if f'"#/components/{kind}/{name}"' not in text}
-        assert unused <= {"EnvelopeError", "BadGateway", "TooSlow"}
+        assert unused <= {"BadGateway", "TooSlow", "EnvelopeBadGateway", "EnvelopeTooSlow"}
 
 
 def test_flask_openapi_writes_what_is_served(plain: Flask, tmp_path: Path) -> None:
@@ -214,6 +214,15 @@ BODIES: list[tuple[str, str, list[Any]]] = [
 ]
 
 
+ENVELOPE = "/api/chat-sessions"
+BODIES += [
+    ("POST", ENVELOPE, [{}, {"title": None}, {"title": "Trip", "meta": {"a": [1]}}, {"title": "x" * 200}, {"title": "x" * 201}, {"title": " "}, {"title": 1}]),
+    ("POST", ENVELOPE, [{"meta": None}, {"meta": []}, {"meta": "{}"}, {"metadata": {}}, {"agent_type": None}, {"status": "ACTIVE"}, [], "text"]),
+    ("PUT", f"{ENVELOPE}/{{session_id}}/title", [{}, {"title": None}, {"title": "New"}, {"title": ""}, {"title": "x" * 201}, {"title": "x", "meta": {}}]),
+    ("PUT", f"{ENVELOPE}/{{session_id}}/meta", [{}, {"meta": {}}, {"meta": None}, {"meta": {"a": {}}}, {"meta": [1]}, {"metadata": {}}]),
+]
+
+
 @pytest.mark.parametrize(("method", "path", "bodies"), BODIES)
 def test_bodies_are_refused_by_the_document_as_by_the_service(app: Flask, owner: Person, method: str, path: str, bodies: list[Any]) -> None:
     holds = checker(app)
@@ -269,6 +278,25 @@ def test_a_stream_that_is_not_documented_is_found(plain: Flask, text: str) -> No
         checker(plain).check_events(text)
 
 
+def test_the_words_of_an_answer_are_those_of_the_document(app: Flask, owner: Person) -> None:
+    paths = checker(app).document["paths"]
+    session_id = owner.session(agent_type=None)["id"]
+    for method, path, body in (
+        ("POST", ENVELOPE, {}),
+        ("GET", ENVELOPE, None),
+        ("GET", f"{ENVELOPE}/{{session_id}}", None),
+        ("GET", f"{ENVELOPE}/{{session_id}}/messages", None),
+        ("PUT", f"{ENVELOPE}/{{session_id}}/title", {"title": "New"}),
+        ("PUT", f"{ENVELOPE}/{{session_id}}/meta", {"meta": {}}),
+        ("PATCH", f"{ENVELOPE}/{{session_id}}/cancel", None),
+        ("DELETE", f"{ENVELOPE}/{{session_id}}", None),
+    ):
+        response = owner.call(method, path.format(session_id=session_id), json=body)
+        content = paths[path][method.lower()]["responses"][str(response.status_code)]["content"]["application/json"]
+        words = {example["value"]["message"] for example in content["examples"].values()}
+        assert words == {content["schema"]["properties"]["message"]["const"]} == {(response.json or {})["message"]}
+
+
 def test_the_envelope_face_is_described_in_its_own_shape(make_app: Callable[..., Flask]) -> None:
     class ThingOut(Schema):
         name = fields.String()
@@ -281,7 +309,7 @@ def test_the_envelope_face_is_described_in_its_own_shape(make_app: Callable[...,
     app = make_app()
     trial = Door("trial", __name__, url_prefix="/api/things")
 
-    @trial.route_for("POST", "", Route(Allow.ADMIN, "Make a thing", body=ThingCreate, status=201, answer=ThingOut, creates=True))
+    @trial.route_for("POST", "", Route(Allow.ADMIN, "Make a thing", body=ThingCreate, status=201, answer=ThingOut, creates=True, says="Made"))
     def make() -> None:
         raise AssertionError
 
@@ -294,6 +322,7 @@ def test_the_envelope_face_is_described_in_its_own_shape(make_app: Callable[...,
     made = holds.validator(operation["responses"]["201"]["content"]["application/json"]["schema"])
     assert made.is_valid({"success": True, "message": "Made", "data": {"name": "x", "madeBy": 1}})
     assert made.is_valid({"success": True, "message": "Made", "data": {"name": "x", "madeBy": 1, "note": None}})
+    assert not made.is_valid({"success": True, "message": "Done", "data": {"name": "x", "madeBy": 1}})
     assert not made.is_valid({"success": True, "message": "Made", "data": {"name": "x", "made_by": 1}})
     assert not made.is_valid({"name": "x", "madeBy": 1})
     refused = holds.validator(holds.resolved(operation["responses"]["403"])["content"]["application/json"]["schema"])

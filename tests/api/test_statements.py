@@ -12,6 +12,7 @@ from tests.api.v1.calls import SESSIONS, answered
 from tests.factories import Person
 
 OF_THE_CALLER = 1
+ENVELOPE = "/api/chat-sessions"
 
 
 @pytest.fixture
@@ -56,6 +57,72 @@ READS = {
     "messages past the end": "/{id}/messages?page=100",
     "figures": "/stats/user",
 }
+
+
+ENVELOPE_READS = {
+    "a list": "",
+    "a list of nothing": "?search=nowhere",
+    "a filtered list": "?search=trip&limit=2",
+    "a page past the end": "?page=100",
+    "a list with exchanges": "?offset=3&limit=5",
+    "a list by status": "?status=ACTIVE&limit=2",
+    "a list by persona past its end": "?personaId={id}",
+    "a list by conversation past its end": "?conversationId={id}",
+    "a session": "/{id}",
+    "messages": "/{id}/messages",
+    "messages past the end": "/{id}/messages?page=100",
+}
+
+
+@pytest.mark.parametrize("name", ENVELOPE_READS)
+def test_a_read_of_the_envelope_takes_at_most_two_statements(app: Flask, owner: Person, session_id: str, name: str) -> None:
+    seen = spent(app, owner, "GET", ENVELOPE + ENVELOPE_READS[name].format(id=session_id))
+    past_the_end = "past" in name or "nothing" in name
+    assert 1 <= len(seen) <= (2 if past_the_end and not name.startswith("messages") else 1), seen
+
+
+def test_a_page_of_the_envelope_by_cursor_takes_one_statement(app: Flask, owner: Person, session_id: str) -> None:
+    for path in (f"{ENVELOPE}?limit=5", f"{ENVELOPE}?limit=5&status=ACTIVE", f"{ENVELOPE}/{session_id}/messages?limit=2"):
+        cursor = answered(owner.get(path))["data"]["pagination"]["nextCursor"]
+        assert len(spent(app, owner, "GET", f"{path}&cursor={cursor}")) == 1
+    cursor = answered(owner.get(f"{ENVELOPE}?limit=5&offset=0"))["data"]["pagination"]["nextCursor"]
+    assert len(spent(app, owner, "GET", f"{ENVELOPE}?limit=5&cursor={cursor}")) == 1
+
+
+@pytest.fixture
+def conversation(app: Flask, owner: Person, admin: Person) -> dict[str, str]:
+    """A conversation with three exchanges, beside others, and its persona."""
+    persona_id = answered(admin.post("/api/personas", json={"name": "Echo", "kind": "echo"}), 201)["data"]["personaId"]
+    for _ in range(4):
+        found = answered(owner.post("/api/conversations", json={"personaId": persona_id}), 201)["data"]["conversationId"]
+    for n in range(3):
+        answered(owner.post(f"/api/conversations/{found}/messages", json={"message": f"Question {n}"}), 201)
+    return {"conversation": found, "persona": persona_id}
+
+
+PERSONA_READS = [
+    *("/api/personas", "/api/personas?page=100", "/api/personas?isActive=false", "/api/personas/{persona}"),
+    *("/api/conversations", "/api/conversations?page=100", "/api/conversations?personaId={persona}&limit=2", "/api/conversations/{conversation}"),
+    *("/api/conversations/{conversation}/messages", "/api/conversations/{conversation}/messages?page=9&order=desc"),
+    *("/api/conversations/{conversation}/chat-sessions", "/api/conversations/{conversation}/chat-sessions?status=ALL&limit=2"),
+    *("/api/chat-sessions/stats", "/api/chat-sessions/stats?personaId={persona}"),
+]
+ADMIN_READS = ["/api/personas", "/api/personas?page=100", "/api/personas/{persona}", "/api/audit-events", "/api/audit-events?action=none"]
+
+
+@pytest.mark.parametrize("path", PERSONA_READS)
+def test_a_read_of_personas_and_conversations_takes_at_most_two_statements(app: Flask, owner: Person, conversation: dict[str, str], path: str) -> None:
+    assert 1 <= len(spent(app, owner, "GET", path.format(**conversation))) <= 2
+
+
+@pytest.mark.parametrize("path", ADMIN_READS)
+def test_an_admins_read_takes_at_most_two_statements(app: Flask, admin: Person, conversation: dict[str, str], path: str) -> None:
+    assert 1 <= len(spent(app, admin, "GET", path.format(**conversation))) <= 2
+
+
+def test_figures_by_day_take_two_more_statements_whatever_the_span(app: Flask, owner: Person, conversation: dict[str, str]) -> None:
+    for span in ("", "&from=2026-01-01&to=2026-12-31", "&from=2026-11-20&to=2026-11-20"):
+        assert len(spent(app, owner, "GET", f"/api/chat-sessions/stats?groupBy=day{span}")) == 4
 
 
 @pytest.mark.parametrize("name", READS)

@@ -1,13 +1,21 @@
-"""What `flask serve` does before it serves."""
+"""What `flask serve` does before it serves, and beside."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from flask import Flask
 
+from bench.streams import free_port, served
 from chatsvc.commands.serve import DEMO, close_demo_accounts, open_demo_accounts
 from chatsvc.core import users
 from chatsvc.core.errors import WrongCredentials
+from tests.commands.test_cleanup import LONG_AGO
+from tests.migrations.raw import Raw
+from tests.migrations.recount import look
 
 
 def may_sign_in(name: str, password: str) -> bool:
@@ -39,3 +47,27 @@ def test_an_account_of_that_name_with_its_own_password_is_left_alone(context: Fl
     close_demo_accounts()
     assert may_sign_in("alice", "a password of her own")
     assert not may_sign_in("alice", "alicepass123")
+
+
+def children(pid: int) -> dict[int, list[str]]:
+    """The processes that this one has started, and how."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {int(child): Path(f"/proc/{child}/cmdline").read_text().split("\0") for child in found}
+
+
+def until(true: Callable[[], bool]) -> None:
+    ends_at = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < ends_at
+        time.sleep(0.05)
+
+
+def test_it_starts_the_repeating_cleanup_which_ends_with_it(app: Flask, database_url: str) -> None:
+    with Raw(database_url) as raw:
+        raw.message(raw.session(deleted_at=LONG_AGO))
+        kept = raw.session()
+        with served(free_port(), DATABASE_URL=database_url, WEB_CONCURRENCY="1", CHAT_SESSION_CLEANUP_INTERVAL="7") as pid:
+            until(lambda: list(look(raw).sessions) == [kept])
+            ((cleanup, command),) = [(child, words) for child, words in children(pid).items() if "cleanup" in words]
+            assert command[command.index("cleanup") :] == ["cleanup", "all", "--every", "7", "--parent", str(pid), ""]
+        until(lambda: not Path(f"/proc/{cleanup}").exists())

@@ -14,7 +14,7 @@ from chatsvc.core.cleanup import Purged
 from tests.migrations.raw import Raw
 from tests.migrations.recount import breaches, look
 
-NOTHING = Purged(sessions=0, messages=0, keys=0, sign_in_records=0)
+NOTHING = Purged(sessions=0, messages=0, keys=0, sign_in_records=0, audit_events=0)
 
 
 def ago(**past: float) -> str:
@@ -33,7 +33,7 @@ def test_a_session_is_erased_once_it_has_been_deleted_for_the_days_of_the_settin
     old, new, live = raw.session(deleted_at=ago(days=30, minutes=1)), raw.session(deleted_at=ago(days=29, hours=23)), raw.session(created_at=ago(days=900))
     for session in (old, new, live):
         raw.message(session)
-    assert cleanup.purge() == Purged(sessions=1, messages=0, keys=0, sign_in_records=0)
+    assert cleanup.purge() == Purged(sessions=1, messages=0, keys=0, sign_in_records=0, audit_events=0)
     assert {row[0] for row in raw.run("SELECT id FROM chat_sessions")} == {new, live}
     assert {row[0] for row in raw.run("SELECT session_id FROM chat_messages")} == {new, live}
     assert cleanup.purge() == NOTHING
@@ -44,7 +44,7 @@ def test_a_message_is_erased_once_it_has_been_deleted_for_the_days_of_the_settin
     raw.message(session, "Old", deleted_at=ago(days=30, minutes=1))
     kept = [raw.message(session, "New", deleted_at=ago(days=29, hours=23)), raw.message(session, "Live", created_at=ago(days=900))]
     before = look(raw).sessions
-    assert cleanup.purge() == Purged(sessions=0, messages=1, keys=0, sign_in_records=0)
+    assert cleanup.purge() == Purged(sessions=0, messages=1, keys=0, sign_in_records=0, audit_events=0)
     assert list(look(raw).messages) == kept
     assert look(raw).sessions == before
 
@@ -64,7 +64,7 @@ def test_records_that_have_run_out_are_erased(raw: Raw) -> None:
     raw.insert("login_throttles", account="a", address="forgotten", touched_at=ago(days=2))
     raw.insert("login_throttles", account="a", address="guessing", touched_at=ago(minutes=1))
     raw.insert("login_throttles", account="a", address="known", touched_at=ago(days=2), succeeded_at=ago(days=2))
-    assert cleanup.purge() == Purged(sessions=0, messages=0, keys=1, sign_in_records=2)
+    assert cleanup.purge() == Purged(sessions=0, messages=0, keys=1, sign_in_records=2, audit_events=0)
     assert raw.run("SELECT key FROM idempotency_keys") == [("today",)]
     assert raw.run("SELECT token_id FROM revoked_tokens") == [("good",)]
     assert {row[0] for row in raw.run("SELECT address FROM login_throttles")} == {"guessing", "known"}
@@ -84,7 +84,7 @@ def test_more_than_a_batch_goes_in_one_pass(raw: Raw) -> None:
         for number in range(amount):
             raw.message(session, deleted_at=ago(days=40))
             raw.insert("revoked_tokens", token_id=f"t{number}", user_id="owner", expires_at=ago(days=1))
-    assert cleanup.purge() == Purged(sessions=0, messages=amount, keys=0, sign_in_records=amount)
+    assert cleanup.purge() == Purged(sessions=0, messages=amount, keys=0, sign_in_records=amount, audit_events=0)
     assert look(raw).messages == {}
 
 
@@ -155,5 +155,5 @@ def test_what_was_deleted_through_the_service_is_erased_in_time_and_leaves_every
     assert cleanup.purge() == NOTHING
     raw.run(f"UPDATE chat_sessions SET deleted_at = '{ago(days=31)}' WHERE deleted_at IS NOT NULL")
     raw.run(f"UPDATE chat_messages SET deleted_at = '{ago(days=31)}' WHERE deleted_at IS NOT NULL")
-    assert cleanup.purge() == Purged(sessions=1, messages=1, keys=0, sign_in_records=0)
+    assert cleanup.purge() == Purged(sessions=1, messages=1, keys=0, sign_in_records=0, audit_events=0)
     assert list(verify.breaches()) == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select, text
 
-from chatsvc.core import idempotency, messages, sessions, stats, verify
+from chatsvc.core import erasure, idempotency, messages, sessions, stats, verify
 from chatsvc.core.database import read
 from chatsvc.core.errors import KeyReused, NotFound
 from chatsvc.core.models import ChatMessage, ChatSession
@@ -216,9 +216,9 @@ class Chats(RuleBasedStateMachine):
 
     @rule(thread=consumes(threads))
     def erase(self, thread: Thread) -> None:
-        if self.refused(thread, lambda: sessions.erase(thread.user, thread.id)):
+        if self.refused(thread, lambda: erasure.erase(thread.user, thread.id)):
             return
-        assert sessions.erase(thread.user, thread.id) == len(thread.said)
+        assert erasure.erase(thread.user, thread.id) == len(thread.said)
         thread.erased = True
 
     @rule(thread=threads, pick=st.randoms(use_true_random=False))
@@ -231,7 +231,7 @@ class Chats(RuleBasedStateMachine):
             lambda: sessions.archive(other, thread.id),
             lambda: sessions.remove(other, thread.id),
             lambda: sessions.restore(other, thread.id),
-            lambda: sessions.erase(other, thread.id),
+            lambda: erasure.erase(other, thread.id),
             lambda: messages.append(other, thread.id, role="user", content="mine"),
             lambda: messages.page(other, thread.id, role=None, newest_first=False, window=Window(10)),
             lambda: messages.edit(other, thread.id, one, content="mine"),

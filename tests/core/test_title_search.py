@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from chatsvc.core import sessions
+from chatsvc.core import erasure, sessions
 from chatsvc.core.paging import Window
 from chatsvc.core.sessions import Filters
 from chatsvc.extensions import db
@@ -67,7 +67,7 @@ UNLIKE = [
 def found(title: str, search: str) -> bool:
     session = sessions.create("owner", title=title)
     page = sessions.page("owner", Filters(search=search), Window(10))
-    sessions.erase("owner", session.id)
+    erasure.erase("owner", session.id)
     assert page.total == len(page.rows)
     return page.total == 1
 

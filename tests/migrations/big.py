@@ -1,4 +1,4 @@
-"""A database with 10,000 sessions and 200,000 messages, made in a few statements; one user has half the sessions, one session a tenth of the messages."""
+"""A database with 10,000 sessions, as many exchanges and 200,000 messages, made in a few statements; one user has half the sessions, one session a tenth of the messages."""
 
 from __future__ import annotations
 
@@ -47,8 +47,47 @@ def fill(database: Database) -> None:
     raw.run("UPDATE chat_sessions SET agent_type = 'research' WHERE status = 'ACTIVE' AND user_id <> 'busy'")
     for table, columns, values, age in RECORDS:
         raw.run(_numbered(raw, 3_000, f"INSERT INTO {table} ({columns}) SELECT {values.format(ago=_ago(raw, age))}"))
+    _fill_exchanges(raw)
     # As autovacuum leaves it.
     raw.run("ANALYZE" if raw.on_sqlite else "VACUUM (ANALYZE)")
+
+
+def _fill_exchanges(raw: Raw) -> None:
+    """Ten in each of 1,000 conversations, a quarter of them the busy user's, with one of ten personas."""
+    raw.run(_numbered(raw, 10, "INSERT INTO personas (name, kind) SELECT 'Persona ' || n, 'echo'"))
+    raw.run(
+        _numbered(
+            raw,
+            1_000,
+            f"INSERT INTO conversations (user_id, persona_id) SELECT CASE WHEN n % 4 = 0 THEN '{BUSY}' ELSE 'user ' || (n % 499) END, p.id",
+            "JOIN (SELECT id, row_number() OVER (ORDER BY id) AS k FROM personas) p ON p.k = n % 10 + 1",
+        )
+    )
+    status = "CASE WHEN n % 5 = 2 THEN 'ACTIVE' WHEN n % 100 = 8 THEN 'FAILED' ELSE 'COMPLETED' END"
+    raw.run(
+        _numbered(
+            raw,
+            SESSIONS,
+            "INSERT INTO chat_sessions (user_id, persona_id, conversation_id, status, created_at, updated_at, ended_at, title, title_from) "
+            f"SELECT c.user_id, c.persona_id, c.id, {status}, {_ago(raw, 'n + 90000')}, {_ago(raw, 'n * 7907 % 90000')}, CASE WHEN n % 5 <> 2 THEN {raw.now} END, 'Exchange ' || n, 'person'",
+            "JOIN (SELECT id, user_id, persona_id, row_number() OVER (ORDER BY id) AS k FROM conversations) c ON c.k = n % 1000 + 1",
+        )
+    )
+    raw.run(
+        _numbered(
+            raw,
+            SESSIONS,
+            "INSERT INTO chat_messages (session_id, user_id, conversation_id, role, content) SELECT s.id, s.user_id, s.conversation_id, 'user', 'Question ' || n",
+            "JOIN (SELECT id, user_id, conversation_id, row_number() OVER (ORDER BY id) AS k FROM chat_sessions WHERE conversation_id IS NOT NULL) s ON s.k = n",
+        )
+    )
+    raw.run(
+        _numbered(
+            raw,
+            5_000,
+            "INSERT INTO audit_events (action, actor_id, subject) SELECT 'action ' || (n % 7), CASE WHEN n % 2 = 0 THEN 'busy' ELSE 'user ' || (n % 499) END, 'thing ' || (n % 99)",
+        )
+    )
 
 
 def _numbered(raw: Raw, amount: int, select: str, join: str = "") -> str:

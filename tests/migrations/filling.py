@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.migrations.raw import Raw
 
-NEWEST = 9
+NEWEST = 10
 SOON = "2030-01-01 00:00:00.000000"
 SOME_TIME_AGO = "2024-05-06 07:08:09.101112"
 
@@ -20,17 +20,24 @@ def fill(raw: Raw, revision: int = NEWEST) -> None:
         persona = raw.insert("personas", name="Guide", kind="echo")
         conversation = raw.insert("conversations", user_id="owner", persona_id=persona, title="Trip")
     if revision >= 4:
-        raw.session(persona_id=persona, conversation_id=conversation, status="FAILED", error_message="no", error_kind="timeout", ended_at=SOME_TIME_AGO)
+        exchange = raw.session(
+            persona_id=persona, conversation_id=conversation, status="FAILED", error_message="no", error_kind="timeout", ended_at=SOME_TIME_AGO
+        )
         raw.session(deleted_at=SOME_TIME_AGO, metadata='{"a": 1}', **_old())
         sessions = [raw.session(user_id, **_old()) for user_id in ("owner", "owner", "stranger")]
     if revision >= 5:
         _talk(raw, *sessions)
+        raw.message(exchange, "To the guide", **({"conversation_id": conversation} if revision >= 10 else {}), **_made())
     if revision >= 6:
         raw.insert("idempotency_keys", user_id="owner", key="k1", fingerprint="f", status=201, body="{}", session_id=sessions[0])
         raw.insert("idempotency_keys", user_id="owner", key="k2", fingerprint="f")
     if revision >= 9:
         raw.insert("workers", id="w1")
         raw.run("INSERT INTO reply_chunks (message_id, at, user_id, text) SELECT id, 0, user_id, 'so far' FROM chat_messages WHERE status = 'streaming'")
+    if revision >= 10:
+        hook = raw.insert("personas", name="Flow", kind="webhook", webhook_url="https://flows.example.com/hook", secret_sealed="x", timeout_ms=5000)
+        raw.insert("circuits", persona_id=hook, failures=5, opened_at=SOME_TIME_AGO)
+        raw.insert("audit_events", action="persona.created", actor_id="owner", subject=hook)
 
 
 def _talk(raw: Raw, first: str, second: str, third: str) -> None:
@@ -66,4 +73,5 @@ TAKEN_BACK: dict[int, tuple[str, ...]] = {
     7: ("UPDATE chat_sessions SET title = NULL, title_from = 'message'",),
     8: ("UPDATE chat_sessions SET agent_type = NULL", "UPDATE chat_messages SET agent_type = NULL"),
     9: ("UPDATE chat_messages SET status = 'failed' WHERE status = 'streaming'",),
+    10: ("DELETE FROM personas WHERE kind <> 'echo'", "DELETE FROM audit_events"),
 }

@@ -65,7 +65,7 @@ def _steps(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def whole_tables(steps: list[dict[str, Any]]) -> list[str]:
     """The steps that read a table, or an index, from one end to the other."""
     if db.engine.dialect.name == "sqlite":
-        return [step["detail"] for step in steps if re.match(r"SCAN (chat_|users|idempotency|revoked|login)", step["detail"])]
+        return [step["detail"] for step in steps if re.match(r"SCAN (chat_|users|idempotency|revoked|login|conversations|audit_events)", step["detail"])]
     return [
         f"{step['Node Type']} of {step.get('Relation Name', step.get('Index Name'))}"
         for step in steps
@@ -74,6 +74,8 @@ def whole_tables(steps: list[dict[str, Any]]) -> list[str]:
         and "Index Cond" not in step
         # These hold the replies that are being written at the moment and nothing else: a handful, most often none.
         and "running" not in step.get("Index Name", "")
+        # And these the exchanges that wait for their answers.
+        and step.get("Index Name") not in ("idx_chat_sessions_updated_at", "idx_chat_sessions_activity")
     ]
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, event
 
 import chatsvc  # noqa: F401 - loaded once, in the server that the processes are forked from
 from config import ROOT
-from tests.factories import SECRET
+from tests.factories import ENCRYPTION_KEY, SECRET
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload([__name__])
@@ -60,7 +60,7 @@ def start(folder: Path, url: str, *arguments: str, dies_at: int | None = None, *
     """`flask <arguments>` on this database; killed before its statement number `dies_at`, if that is given."""
     log = folder / f"{time.monotonic_ns()}.log"
     log.touch()
-    settings = {"DATABASE_URL": url, "JWT_SECRET_KEY": SECRET, "LOG_LEVEL": "warning", **environ}
+    settings = {"DATABASE_URL": url, "JWT_SECRET_KEY": SECRET, "CHAT_ENCRYPTION_KEY": ENCRYPTION_KEY, "LOG_LEVEL": "warning", **environ}
     process = _server.Process(target=_flask, args=(arguments, str(log), settings, dies_at), daemon=True)
     process.start()
     return Running(process, log)

@@ -86,6 +86,7 @@ def _made_by(number: int) -> set[str]:
         4: {"chat_sessions"},
         5: {"chat_messages"},
         9: {"workers", "reply_chunks"},
+        10: {"circuits", "audit_events"},
     }
     return made.get(number, {"idempotency_keys"} if number == 6 else set())
 
@@ -109,6 +110,7 @@ def test_rows_that_were_there_before_get_title_preview_and_counter_and_keep_thei
     assert {row.id: row.updated_at for row in state.sessions.values()} == before
     assert sorted((row.message_count, row.title, row.last_message) for row in state.sessions.values() if row.last_message) == [
         (1, "Only", "Only"),
+        (1, "To the guide", "To the guide"),
         (5, ("A question 🙂" * 20)[:50], ("An answer 𝄞" * 20)[:100]),
     ]
 

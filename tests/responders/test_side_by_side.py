@@ -12,7 +12,7 @@ import pytest
 
 from chatsvc.responders.base import Stop
 from chatsvc.responders.http import Client, Limits
-from chatsvc.responders.net import Wires, as_address
+from chatsvc.responders.net import Wires
 from chatsvc.responders.openai import OpenAI
 from tests.responders.conftest import Told, asked
 from tests.responders.upstream import (
@@ -75,7 +75,7 @@ def test_many_at_once_share_a_client_and_nothing_else(upstream: Upstream, openai
 def test_only_addresses_that_are_let_through_are_connected_to(upstream: Upstream) -> None:
     upstream.script = lambda caller: caller.stream(completion("Yes"))
     for host in ("127.0.0.1", "localhost"):
-        strict = Client(vet=lambda address: not address.is_loopback)
+        strict = Client(wires=Wires(lambda address: "a loopback address" if address.is_loopback else ""))
         told = asked(OpenAI(base_url=f"http://{host}:{upstream.port}", model="parrot", client=strict))
         assert told.kind == "unreachable"
         assert told.error
@@ -101,10 +101,6 @@ def test_connections_do_not_survive_a_fork(client: Client, monkeypatch: pytest.M
     assert client._connections() is before
     monkeypatch.setattr(os, "getpid", lambda: 1)
     assert client._connections() is not before
-
-
-def test_an_ipv4_address_in_ipv6_clothes_is_what_it_is() -> None:
-    assert as_address("::ffff:127.0.0.1") == as_address("127.0.0.1")
 
 
 def test_wires_are_not_for_others() -> None:

@@ -25,6 +25,7 @@ class Caller:
         self.method = self.target = ""
         self.headers: dict[str, str] = {}
         self.body: Any = None
+        self.raw = b""
         self.buffer = b""
 
     def read_request(self) -> bool:
@@ -40,7 +41,8 @@ class Caller:
         length = int(self.headers.get("content-length", 0))
         while len(self.buffer) < length:
             self.buffer += self.sock.recv(65536)
-        self.body, self.buffer = json.loads(self.buffer[:length]), self.buffer[length:]
+        self.raw, self.buffer = self.buffer[:length], self.buffer[length:]
+        self.body = json.loads(self.raw)
         return True
 
     def send(self, data: bytes) -> None:
@@ -183,6 +185,15 @@ def message(*pieces: str, stop_reason: str = "end_turn") -> bytes:
         {"type": "message_stop"},
     ]
     return b"".join(event(one, one["type"]) for one in events)
+
+
+def flow(*pieces: str, parts: int = 1) -> bytes:
+    """A whole answer as n8n streams it: lines with the place they come from."""
+    place = {"nodeId": "5c0f8e52-8f0e-4a5e-9d7e-0f1f5b0a7c11", "nodeName": "AI Agent", "itemIndex": 0, "runIndex": 0, "timestamp": 1763640000000}
+    said: list[dict[str, Any]] = []
+    for _ in range(parts):
+        said += [{"type": "begin"}, *({"type": "item", "content": piece} for piece in pieces), {"type": "end"}]
+    return b"".join(json.dumps({**one, "metadata": place}).encode() + b"\n" for one in said)
 
 
 # Ways to misbehave

@@ -18,7 +18,6 @@ DETAIL = [
     "/",
     "/nowhere",
     "/chat",
-    "/chat/sessions",
     "/chat/sessions/x/y",
     "/auths",
     "/auths/nowhere",
@@ -45,6 +44,20 @@ def test_an_unknown_address_of_the_envelope_answers_in_the_envelope(app: Flask, 
         assert (response.status_code, response.json) == (404, {"success": False, "message": "There is nothing at this address"})
         assert response.content_type == "application/json"
         assert response.headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(("path", "method", "status"), [("/chat-ui/x/y", "GET", 404), ("/chat-ui/not-an-id", "GET", 404), ("/chat-ui", "POST", 405)])
+def test_the_page_answers_errors_as_a_page(app: Flask, path: str, method: str, status: int) -> None:
+    response = app.test_client(use_cookies=False).open(path, method=method)
+    assert (response.status_code, response.content_type) == (status, "text/html; charset=utf-8")
+    assert "<h1>That did not work</h1>" in response.text
+
+
+def test_an_error_page_shows_what_was_asked_as_text(app: Flask) -> None:
+    response = app.test_client(use_cookies=False).get("/chat-ui?<script>alert(1)</script>=1")
+    assert response.status_code == 400
+    assert "<script" not in response.text
+    assert "&lt;script&gt;" in response.text
 
 
 def test_a_method_that_is_not_known_is_refused_in_shape(app: Flask, owner: Person) -> None:

@@ -16,8 +16,8 @@ SESSION = "0b0e1c9e-4f0c-4f3a-9a52-0d7b8a3f2c11"
 
 @given(found=st.uuids())
 def test_a_session_id_is_a_uuid_in_either_case(found: uuid.UUID) -> None:
-    assert ids.session_id(str(found)) == str(found)
-    assert ids.session_id(str(found).upper()) == str(found)
+    assert ids.READERS["session_id"](str(found)) == str(found)
+    assert ids.READERS["session_id"](str(found).upper()) == str(found)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_session_id_is_a_uuid_in_either_case(found: uuid.UUID) -> None:
 )
 def test_any_other_spelling_of_a_session_id_is_not_found(text: str) -> None:
     with pytest.raises(NotFound, match=r"^Session not found$"):
-        ids.session_id(text)
+        ids.READERS["session_id"](text)
 
 
 def test_a_message_id_is_a_whole_number_of_64_bits() -> None:

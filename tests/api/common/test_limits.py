@@ -87,13 +87,25 @@ def test_whoever_comes_back_when_told_is_let_in(make_bare: Callable[..., Flask])
     app = make_bare()
     assert statuses(4, lambda: unknown(app)) == [401, 401, 401, 429]
     wait = int(unknown(app).headers["Retry-After"])
-    ends = app.extensions["chatsvc.limits"]._own.expirations
-    for key in ends:
-        ends[key] -= wait - 2  # as if so much time had passed
+    windows = app.extensions["chatsvc.limits"]._own._windows
+
+    def pass_time(seconds: float) -> None:
+        windows.update({key: (ends_at - seconds, amount) for key, (ends_at, amount) in windows.items()})
+
+    pass_time(wait - 2)
     assert unknown(app).status_code == 429
-    for key in ends:
-        ends[key] -= 2
+    pass_time(2)
     assert unknown(app).status_code == 401
+
+
+def test_counts_of_windows_that_have_ended_are_forgotten() -> None:
+    own = limits.OwnWindows()
+    for number in range(1000):
+        own.hit(f"somebody {number}", 60)
+    own._windows = {key: (0.0, amount) for key, (_, amount) in own._windows.items()}
+    own._sweeps_at = 0.0
+    assert own.hit("somebody new", 60).amount == 1
+    assert own._windows.keys() == {"somebody new"}
 
 
 def test_each_user_has_a_count_wherever_they_call_from_and_with_whichever_token(limited: Flask) -> None:

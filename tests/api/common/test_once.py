@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
 from chatsvc.api.common.once import _fingerprint
-from chatsvc.core import sessions
+from chatsvc.core import erasure
 from chatsvc.core.models import IdempotencyKey
 from chatsvc.extensions import db
 from tests import openapi_check
@@ -88,7 +88,7 @@ def test_the_answer_about_an_erased_session_is_erased_with_it(app: Flask, owner:
     session_id = str((create(owner, title="Secret").json or {})["id"])
     send(owner, session_id, "message", "Secret")
     with app.app_context():
-        sessions.erase("owner", session_id)
+        erasure.erase("owner", session_id)
     for response in (create(owner, title="Secret"), send(owner, session_id, "message", "Secret")):
         assert refused(response, 404) == {"detail": "Session not found"}
     assert "Secret" not in str(rows.dump(app))

@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from chatsvc.core import replies, turns, verify
+from chatsvc.core import erasure, replies, turns, verify
 from chatsvc.core.database import read
 from chatsvc.extensions import db
 from chatsvc.responders.base import ResponderError
-from tests.api.v1.streams import CHAT, Event, HandedOut, follow, text_of, told
+from tests.api.v1.streams import CHAT, Event, HandedOut, events, follow, text_of, told
 from tests.factories import Person, person
 
 SESSIONS = "/api/v1/chat-sessions"
@@ -61,6 +61,13 @@ def test_a_stream_tells_who_what_and_how_it_ended(owner: Person) -> None:
 def test_ids_count_code_points(owner: Person) -> None:
     heard = list(follow(owner, json={"message": "a𝄞é 👩‍👩‍👧 z"}))
     assert heard[-1].id == len("a𝄞é 👩‍👩‍👧 z")
+
+
+def test_an_event_is_as_many_lines_to_every_reader(owner: Person) -> None:
+    said = "one\ntwo\rthree\u2028four\u2029five\x85six\x0bseven\x0ceight\x1cnine"
+    raw = owner.post(f"{CHAT}/stream", json={"message": said}).text
+    assert raw.splitlines() == raw.split("\n")[:-1]
+    assert text_of(list(events(iter([raw.encode()])))) == said
 
 
 @pytest.mark.parametrize("offset", [0, 1, 5, 13, 99])
@@ -125,7 +132,8 @@ def test_a_reply_is_stopped_from_anywhere_and_its_text_kept(app: Flask, owner: P
 
 
 def test_what_has_ended_cannot_be_stopped(owner: Person) -> None:
-    reply_id = next(iter(follow(owner, json={"message": "one"}))).data["reply_id"]
+    *_, last = follow(owner, json={"message": "one"})
+    reply_id = last.data["assistant_message"]["id"]
     assert owner.post(f"{CHAT}/stream/{reply_id}/cancel").status_code == 409
 
 
@@ -219,11 +227,10 @@ def test_ending_a_session_stops_its_reply(app: Flask, owner: Person, handed: Han
 
 
 def test_erasing_a_session_ends_its_reply(app: Flask, owner: Person, handed: HandedOut) -> None:
-    from chatsvc.core import sessions
 
     first, stream = begin(owner)
     with app.app_context():
-        sessions.erase("owner", first.data["session_id"])
+        erasure.erase("owner", first.data["session_id"])
     assert list(stream)[-1].data["assistant_message"] is None
 
 
@@ -282,3 +289,12 @@ def test_streams_are_limited_per_user_and_per_worker(make_app: Callable[..., Fla
     assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
     handed.say("x", None)
     list(stream)
+
+
+def test_a_reply_that_says_nothing_new_is_taken_up_at_once_all_the_same(owner: Person, handed: HandedOut) -> None:
+    stream = begin(owner)[0]
+    began = time.monotonic()
+    response = owner.get(f"{CHAT}/stream/{stream.data['reply_id']}")
+    assert next(iter(response.response)) == b": ping\n\n"
+    assert time.monotonic() - began < 2
+    response.close()

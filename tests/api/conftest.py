@@ -1,4 +1,4 @@
-"""What tests of this face share."""
+"""What tests of the faces share."""
 
 from __future__ import annotations
 

@@ -1,0 +1,61 @@
+"""What tests of the page share: a service, a browser, and somebody who is signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.web import browser
+from tests.web.browser import Visit
+from tests.web.site import PASSWORD, Account, Site, serving
+
+Windows = Callable[[], Visit]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with serving(tmp_path_factory.mktemp("site")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    if browser.WHY_NOT:
+        pytest.skip(browser.WHY_NOT)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        found = browser.launched(playwright)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def account(site: Site) -> Account:
+    return site.account()
+
+
+@pytest.fixture
+def windows(site: Site, chromium: Any, account: Account) -> Iterator[Windows]:
+    """New windows of the person's browser, which is signed in; at the end nothing may have gone wrong in any of them."""
+    site.split = False
+    with browser.context(chromium, site.address) as visit:
+        enter(visit(), account)
+        yield visit
+
+
+@pytest.fixture
+def visit(windows: Windows) -> Visit:
+    """A window at the page."""
+    found = windows().open()
+    found.field.wait_for()
+    return found
+
+
+def enter(visit: Visit, account: Account) -> None:
+    """Signs the browser in, without the form."""
+    form = {"username": account.name, "password": PASSWORD}
+    response = visit.page.context.request.post(f"{visit.address}/auths/login", form=form, headers={"X-Session": "cookie"})
+    assert response.status == 200
