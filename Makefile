@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint format requirements clean bench-streams kill-streams
+.PHONY: help run test lint format requirements vendor browser looks pictures clean bench-streams bench-hung kill-streams kill-exchanges race-cleanup big-stats
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -27,13 +27,37 @@ format: $(VENV)/dev ## Put the code into shape
 bench-streams: $(VENV)/dev ## A thousand replies at once: gaps, and what a list costs meanwhile (ARGS="--streams 500")
 	@$(BIN)/python -m bench.streams $(ARGS)
 
+bench-hung: $(VENV)/dev ## A hundred sends to a model that never answers: what reads and appends cost meanwhile, and who holds a connection
+	@$(BIN)/python -m bench.hung $(ARGS)
+
 kill-streams: $(VENV)/dev ## kill -9 of workers with streams open, 20 rounds: nothing lost, nothing left open (a quarter of an hour)
 	@$(BIN)/python -m tests.faults.kill_streams $(ARGS)
+
+kill-exchanges: $(VENV)/dev ## kill -9 and SIGTERM of workers with exchanges running: each ends, none is lost (three minutes)
+	@$(BIN)/python -m tests.faults.kill_exchanges $(ARGS)
+
+race-cleanup: $(VENV)/dev ## Four cleanups at once during 500 sends, cancels and callbacks: every exchange ends exactly once
+	@$(BIN)/python -m tests.faults.cleanup_race $(ARGS)
+
+big-stats: $(VENV)/dev ## Statistics against a plain recount over 100,000 sessions, on both engines
+	@CHAT_TEST_STATS_SESSIONS=100000 $(BIN)/python -m pytest -q -s tests/core/test_exchange_stats.py -k recount
 
 requirements: $(VENV)/dev ## Compile requirements*.txt anew from requirements*.in
 	@for name in requirements requirements-dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links --upgrade $$name.in -o $$name.txt || exit 1; \
 	done
+
+vendor: $(VENV)/dev ## Fetch the pages' libraries as chatsvc/web/vendored.json lists them (ARGS=--latest takes the newest); needs npm
+	@$(BIN)/python -m tools.vendor $(ARGS)
+
+browser: ## Install Chromium, which the tests of the page drive (Debian and Ubuntu, as root)
+	@command -v chromium >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; }
+
+looks: $(VENV)/dev ## Every state of the page, light and dark, wide and narrow, by the rules of accessibility; and how quick it is (needs Chromium)
+	@CHAT_TEST_ALL_LOOKS=1 $(BIN)/python -m pytest -q -n 2 tests/web/test_accessible.py tests/web/test_admin.py tests/web/test_details.py tests/web/test_speed.py
+
+pictures: $(VENV)/dev ## Take the pictures of the page that the documents show (needs Chromium)
+	@$(BIN)/python -m tests.web.states --documents docs/images
 
 clean: ## Remove the virtual environment and everything made by tools (never instance/)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
