@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -23,7 +23,9 @@ from sqlalchemy import Connection, Engine, Executable, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from chatsvc.core import quick
 from chatsvc.core.errors import Unavailable
+from chatsvc.core.prepared import Prepared
 from chatsvc.core.rows import AnyRow, parsed
 from chatsvc.extensions import db
 from config import Settings
@@ -37,6 +39,7 @@ LOCK_SECONDS = 3
 STATEMENT_SECONDS = 5
 AGAIN = {"40P01", "40001"}  # deadlock, serialization failure: nothing was written, and a second run usually succeeds
 LOCK_TIMEOUT = "55P03"
+ALONE = "chatsvc_alone"  # a connection's mark: its statement is a transaction by itself
 ID_AS_TEXT = new_type((2950,), "UUID", lambda text, _: text)
 
 _unit: ContextVar[Connection | None] = ContextVar("unit_of_work", default=None)
@@ -64,7 +67,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     else:
         # No request may read a whole table, however small it is at the moment, or however much of it is one user's: its cost
         # would then be everybody's. All of them have an index to go by, and this keeps the planner from thinking otherwise.
-        planner = "-c enable_seqscan=off -c random_page_cost=1.1 -c jit=off"
+        planner = "-c enable_seqscan=off -c random_page_cost=1.1 -c jit=off -c plan_cache_mode=force_generic_plan"
         limits = f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout=10s"
         options["connect_args"] = {"connect_timeout": LOCK_SECONDS, "application_name": "chatsvc", "options": f"{limits} {planner} -c timezone=UTC"}
     return options
@@ -74,6 +77,7 @@ def prepare(engine: Engine) -> None:
     """Gives each new connection its habits."""
     if engine.dialect.name == "postgresql":
         event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "begin", _begin_on_postgresql)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_on_sqlite)
@@ -94,15 +98,26 @@ def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
 
 def _begin_on_sqlite(connection: Connection) -> None:
     """A transaction takes the write lock at its start: one that reads first and writes later fails at once when another came between."""
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+    if not _is_alone(connection):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def read(statement: Executable, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:
+def _begin_on_postgresql(connection: Connection) -> None:
+    """A connection stays as it was used last: for single statements, or for transactions."""
+    driver: Any = connection.connection.dbapi_connection
+    if driver.autocommit != _is_alone(connection):
+        driver.autocommit = not driver.autocommit
+
+
+def _is_alone(connection: Connection) -> bool:
+    return ALONE in connection.get_execution_options()
+
+
+def read(statement: Executable | Prepared, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:
     """The rows of one SELECT; inside a unit of work, as that unit sees them."""
-    unit = _unit.get()
-    if unit is not None:
-        return unit.execute(statement, values or {}).all()
+    around = _unit.get()
+    if around is not None:
+        return within(around, statement, values)
     try:
         return _run_alone(statement, values)
     except DBAPIError as error:
@@ -115,17 +130,27 @@ def read(statement: Executable, values: dict[str, Any] | None = None) -> Sequenc
         return _run_alone(statement, values)
 
 
-def write(statement: Executable, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:
+def write(statement: Executable | Prepared, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:
     """One statement that is a whole unit of work by itself; inside a larger unit, a part of it."""
     around = _unit.get()
     if around is not None:
         with around.begin_nested() as part:
-            rows = around.execute(statement, values or {}).all()
+            rows = within(around, statement, values)
             if not rows:
                 # It may have waited for a row, locked it, and then seen that it no longer wants it: that lock must go.
                 part.rollback()
         return rows
     return _until_done(lambda: _run_alone(statement, values))
+
+
+def within(tx: Connection, statement: Executable | Prepared, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:
+    """The rows of one statement of a unit of work."""
+    if not isinstance(statement, Prepared) or not quick.takes(tx.engine):
+        return _slowly(tx, statement, values)
+    try:
+        return quick.within(tx, statement, values or {})
+    except quick.NotPrepared as error:
+        raise RunAgain from error
 
 
 def unit(verb: Callable[Concatenate[Connection, P], R]) -> Callable[P, R]:
@@ -141,9 +166,17 @@ def unit(verb: Callable[Concatenate[Connection, P], R]) -> Callable[P, R]:
     return run
 
 
-def _run_alone(statement: Executable, values: dict[str, Any] | None) -> Sequence[AnyRow]:
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        return connection.execute(statement, values or {}).all()
+def _run_alone(statement: Executable | Prepared, values: dict[str, Any] | None) -> Sequence[AnyRow]:
+    if isinstance(statement, Prepared) and quick.takes(db.engine):
+        with suppress(quick.NotPrepared):
+            return quick.alone(db.engine, statement, values or {})
+    with db.engine.connect().execution_options(**{ALONE: True}) as connection:
+        return _slowly(connection, statement, values)
+
+
+def _slowly(connection: Connection, statement: Executable | Prepared, values: dict[str, Any] | None) -> Sequence[AnyRow]:
+    result = connection.execute(statement.statement if isinstance(statement, Prepared) else statement, values or {})
+    return result.all() if result.returns_rows else []
 
 
 def _run_whole(work: Callable[[Connection], R]) -> R:

@@ -8,7 +8,7 @@ from sqlalchemy import BindParameter, ColumnElement, Insert, Select, String, Tex
 from sqlalchemy import Connection as Unit
 
 from chatsvc.core import cap, idempotency, sessions
-from chatsvc.core.database import read, unit, write
+from chatsvc.core.database import read, unit, within, write
 from chatsvc.core.errors import Conflict, Forbidden, NotFound
 from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.core.models.types import Json, later, now
@@ -48,10 +48,10 @@ def _append_and_resume(tx: Unit, user_id: str, session_id: str, /, **values: Any
     cap.lock(tx, user_id, session.agent_type)
     sessions.resume_locked(tx, user_id, session_id, session.agent_type)
     statement = _insert(active=False, by_assistant=values["role"] == "assistant")
-    appended = tx.execute(statement, {"owner": user_id, "session": session_id, **values}).one_or_none()
-    if appended is None:
+    appended = within(tx, statement, {"owner": user_id, "session": session_id, **values})
+    if not appended:
         raise NotFound("Session")
-    return appended
+    return appended[0]
 
 
 @prepared

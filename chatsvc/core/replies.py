@@ -10,14 +10,14 @@ from sqlalchemy import Connection as Unit
 from sqlalchemy import and_, bindparam, delete, literal, or_, select, update
 
 from chatsvc.core import endings, idempotency
-from chatsvc.core.database import read, unit
+from chatsvc.core.database import read, unit, within
 from chatsvc.core.errors import Conflict, NotFound
 from chatsvc.core.idempotency import Claim
 from chatsvc.core.models import ChatMessage, ChatSession, IdempotencyKey, ReplyChunk, Worker
 from chatsvc.core.models.types import now, seconds_ago
 from chatsvc.core.prepared import prepared
 from chatsvc.core.read_models import MESSAGE, MESSAGE_SO_FAR, messages_to_json
-from chatsvc.core.rows import AnyRow, changed
+from chatsvc.core.rows import AnyRow, changed, one
 from chatsvc.responders.base import Turn
 
 log = logging.getLogger(__name__)
@@ -93,12 +93,12 @@ def _forget_pieces() -> Any:
 def end(tx: Unit, session_id: str, reply_id: int, *, status: str, content: str, facts: dict[str, Any], claim: Claim | None = None) -> AnyRow | None:
     """Saves the whole text, once, and with it the answer that a retry gets; None when somebody else has ended the reply, or it is gone."""
     # The session's row first, as everybody does who changes messages.
-    session = tx.execute(_lock(), {"session_id": session_id}).one_or_none()
+    session = one(within(tx, _lock(), {"session_id": session_id}))
     if session is not None and session.conversation_id and session.status != "ACTIVE":
         status, content, facts = _too_late(session, reply_id, status, content)
-    row = tx.execute(_end(), {"reply_id": reply_id, "the_status": status, "the_content": content, "the_facts": facts}).one_or_none()
+    row = one(within(tx, _end(), {"reply_id": reply_id, "the_status": status, "the_content": content, "the_facts": facts}))
     if row is not None:
-        tx.execute(_forget_pieces(), {"reply_id": reply_id})
+        within(tx, _forget_pieces(), {"reply_id": reply_id})
         if session is not None and session.conversation_id:
             endings.of_exchange(session_id, status, facts)
         if claim is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     AnyRow = Row[*tuple[Any, ...]]
 else:
     AnyRow = Row
+
+
+def one(rows: Sequence[AnyRow]) -> AnyRow | None:
+    """The row, if there is one."""
+    return rows[0] if rows else None
 
 
 def changed(tx: Unit, statement: Update | Delete) -> int:

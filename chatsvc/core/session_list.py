@@ -61,7 +61,7 @@ def listed(shape: Filters, *, by_cursor: bool) -> Select[Any]:
 @prepared
 def total(shape: Filters) -> Select[Any]:
     """How many there are in all."""
-    return select(_total(_parts(shape)))
+    return select(_total(_parts(shape)).label("total"))
 
 
 def _total(parts: list[list[ColumnElement[bool]]]) -> ColumnElement[int]:

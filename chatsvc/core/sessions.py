@@ -15,7 +15,7 @@ from sqlalchemy import Connection as Unit
 from sqlalchemy.sql.dml import ReturningInsert
 
 from chatsvc.core import cap, idempotency, session_list
-from chatsvc.core.database import read, unit
+from chatsvc.core.database import read, unit, within
 from chatsvc.core.errors import Conflict, Invalid, NotFound
 from chatsvc.core.models import ChatSession
 from chatsvc.core.models.types import later, moment_param, moment_value, now
@@ -83,7 +83,7 @@ def create(
         "metadata": metadata or {},
         "status": "ACTIVE" if active else "COMPLETED",
     }
-    session = tx.execute(_insert(*values, active=active), {f"the_{name}": value for name, value in values.items()} | moment_value("at")).one()
+    [session] = within(tx, _insert(*values, active=active), {f"the_{name}": value for name, value in values.items()} | moment_value("at"))
     if active:
         cap.make_room(tx, user_id, agent_type, beside=session.id)
     idempotency.concerns(session.id)

@@ -12,14 +12,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningInsert
 
 from chatsvc.core import cap, idempotency, personas, replies, sessions
-from chatsvc.core.database import RunAgain, read, unit
+from chatsvc.core.database import RunAgain, read, unit, within
 from chatsvc.core.errors import Conflict, NotFound, TooMany
 from chatsvc.core.idempotency import Claim
 from chatsvc.core.models import ChatMessage, ChatSession, IdempotencyKey, Persona
 from chatsvc.core.models.types import now
 from chatsvc.core.prepared import prepared
 from chatsvc.core.read_models import MESSAGE, MESSAGE_SO_FAR, messages_from_json
-from chatsvc.core.rows import AnyRow, changed
+from chatsvc.core.rows import AnyRow, changed, one
 from chatsvc.core.sessions import KEEP, Keep
 from chatsvc.extensions import settings
 
@@ -163,7 +163,7 @@ def _lock() -> Select[Any]:
 
 def _locked(tx: Unit, user_id: str, session_id: str) -> AnyRow:
     """The session's row, locked, and what else is being written for this user."""
-    found = tx.execute(_lock(), {"user_id": user_id, "session_id": session_id}).one_or_none()
+    found = one(within(tx, _lock(), {"user_id": user_id, "session_id": session_id}))
     if found is None:
         raise NotFound("Session")
     if found.status != "ACTIVE":
@@ -198,7 +198,7 @@ def _insert(*names: str) -> ReturningInsert[Any]:
 
 def insert_message(tx: Unit, session: AnyRow, /, **values: Any) -> AnyRow:
     values = {"session_id": session.id, "user_id": session.user_id, **values}
-    return tx.execute(_insert(*values), {f"the_{name}": value for name, value in values.items()}).one()
+    return within(tx, _insert(*values), {f"the_{name}": value for name, value in values.items()})[0]
 
 
 def _answered_before(tx: Unit, user_id: str, session_id: str | None, reply_id: int) -> AnyRow:

@@ -80,15 +80,22 @@ def work(statement: Statement) -> int:
             driver = connection.connection.driver_connection
             assert driver is not None
             driver.set_progress_handler(count, 1)
-            connection.exec_driver_sql(statement.sql, statement.values)
+            connection.exec_driver_sql(statement.sql, tuple(statement.values))
             driver.set_progress_handler(None, 0)
             connection.rollback()
             return steps
         connection.exec_driver_sql("SET LOCAL random_page_cost = 4")  # as psql has it
+        sql = statement.sql
+        if statement.prepared:
+            sql = statement.prepared.call.replace(statement.prepared.name, "measured")
+            connection.exec_driver_sql(f"PREPARE measured AS {statement.sql}")
+            connection.exec_driver_sql(f"EXPLAIN {sql}", tuple(statement.values))  # to plan it reads the catalogue; that is done once
         before = connection.exec_driver_sql(BLOCKS).scalar_one()
-        connection.exec_driver_sql(statement.sql, statement.values)
+        connection.exec_driver_sql(sql, tuple(statement.values))
         after = connection.exec_driver_sql(BLOCKS).scalar_one()
         connection.rollback()
+        if statement.prepared:
+            connection.exec_driver_sql("DEALLOCATE measured")
         return int(after - before)
 
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import event
-
+from chatsvc.core.prepared import Prepared
 from chatsvc.extensions import db
+from tests.watching import statements_to
 
 SCANS = ("Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Heap Scan", "Bitmap Index Scan")
 
@@ -21,6 +21,7 @@ class Statement:
 
     sql: str
     values: Any
+    prepared: Prepared | None = None
 
 
 @contextmanager
@@ -28,14 +29,11 @@ def sent() -> Iterator[list[Statement]]:
     """What is sent to the database meanwhile."""
     statements: list[Statement] = []
 
-    def note(connection: object, cursor: object, sql: str, values: Any, context: object, many: bool) -> None:
-        statements.append(Statement(sql, values))
+    def note(sql: str, values: Any, prepared: Prepared | None) -> None:
+        statements.append(Statement(sql, values, prepared))
 
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
+    with statements_to(db.engine, note):
         yield statements
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
 
 
 def sent_by(verb: Callable[[], object]) -> list[Statement]:
@@ -48,11 +46,18 @@ def sent_by(verb: Callable[[], object]) -> list[Statement]:
 def explained(statement: Statement, *, run: bool = False) -> list[dict[str, Any]]:
     """The steps of the engine's plan. PostgreSQL can carry it out, too, and then says how many rows it met."""
     with db.engine.connect() as connection:
+        values = tuple(statement.values) if statement.prepared else statement.values
         if db.engine.dialect.name == "sqlite":
-            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.sql}", statement.values).all()
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement.sql}", values).all()
             return [{"detail": row[3]} for row in rows]
-        found = connection.exec_driver_sql(f"EXPLAIN ({'ANALYZE, BUFFERS, ' if run else ''}FORMAT JSON) {statement.sql}", statement.values).scalar_one()
+        sql = statement.sql
+        if statement.prepared:  # the plan for any value, as the service has it carried out
+            connection.exec_driver_sql(f"PREPARE explained AS {sql}".replace("%", "%%"))
+            sql = statement.prepared.call.replace(statement.prepared.name, "explained")
+        found = connection.exec_driver_sql(f"EXPLAIN ({'ANALYZE, BUFFERS, ' if run else ''}FORMAT JSON) {sql}", values).scalar_one()
         connection.rollback()
+        if statement.prepared:
+            connection.exec_driver_sql("DEALLOCATE explained")
         return list(_steps(found[0]["Plan"]))
 
 

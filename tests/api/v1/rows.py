@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import event, insert, select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.sql.base import Executable
 
 from chatsvc.core import sessions, verify
@@ -17,6 +17,7 @@ from chatsvc.core.models import ChatMessage, ChatSession, Conversation, Idempote
 from chatsvc.core.models.types import now
 from chatsvc.extensions import db
 from tests.factories import unknown_id
+from tests.watching import statements_to
 
 KEPT = (ChatSession, ChatMessage, IdempotencyKey)
 
@@ -83,14 +84,11 @@ def statements(app: Flask) -> Iterator[list[str]]:
     seen: list[str] = []
     here = threading.get_ident()
 
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+    def note(statement: str, values: object, prepared: object) -> None:
         if threading.get_ident() == here and statement.split(maxsplit=1)[0].upper() not in ("BEGIN", "COMMIT", "SET", "ROLLBACK"):
             seen.append(statement)
 
     with app.app_context():
         engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with statements_to(engine, note):
         yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)

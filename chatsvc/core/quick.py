@@ -1,0 +1,97 @@
+"""How a prepared statement is carried out: by the driver itself, on a connection out of the engine's pool."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from typing import Any
+from weakref import WeakSet
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from chatsvc.core.prepared import Prepared
+from chatsvc.core.rows import AnyRow
+
+log = logging.getLogger(__name__)
+
+NOT_THERE, THERE_ALREADY = "26000", "42P05"
+_pooled: WeakSet[Engine] = WeakSet()
+
+
+class NotPrepared(Exception):
+    """The connection does not remember what was prepared on it; nothing was carried out."""
+
+
+def takes(engine: Engine) -> bool:
+    """Whether statements can be prepared here: not behind a pooler that gives each transaction another connection of its own."""
+    return engine not in _pooled
+
+
+def alone(engine: Engine, prepared: Prepared, values: dict[str, Any]) -> list[AnyRow]:
+    """The rows of a statement that is a transaction by itself."""
+    pool, connection, driver = engine.pool, None, None
+    try:
+        connection = engine.raw_connection()
+        driver = connection.dbapi_connection
+        if engine.dialect.name == "postgresql" and not driver.autocommit:  # type: ignore[union-attr]
+            driver.autocommit = True  # type: ignore[union-attr]
+        return prepared.rows(_fetched(engine, driver, connection.info, prepared, values))
+    except engine.dialect.loaded_dbapi.Error as error:
+        gone = engine.dialect.is_disconnect(error, driver, None)
+        if gone and connection is not None:
+            connection.invalidate(error)
+            if engine.pool is pool:
+                engine.dispose()  # the others were made before the server went away, too
+        raise _as_the_toolkit_has_it(engine, error, gone) from error
+    except NotPrepared:
+        raise
+    except BaseException as error:
+        if connection is not None:
+            connection.invalidate(error)  # broken off half way: nobody knows what it would say next
+        raise
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def within(tx: Connection, prepared: Prepared, values: dict[str, Any]) -> list[AnyRow]:
+    """The rows of a statement that is part of a transaction."""
+    driver = tx.connection.dbapi_connection
+    try:
+        return prepared.rows(_fetched(tx.engine, driver, tx.info, prepared, values))
+    except tx.dialect.loaded_dbapi.Error as error:
+        gone = tx.dialect.is_disconnect(error, driver, None)
+        if gone:
+            tx.invalidate(error)
+        raise _as_the_toolkit_has_it(tx.engine, error, gone) from error
+
+
+def _fetched(engine: Engine, driver: Any, remembered: dict[Any, Any], prepared: Prepared, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    given = prepared.values(values)
+    if isinstance(driver, sqlite3.Connection):
+        if driver.isolation_level is not None:
+            driver.isolation_level = None  # somebody used it otherwise; the driver would now begin a transaction that nobody commits
+        found: list[tuple[Any, ...]] = driver.execute(prepared.sql, given).fetchall()
+        return found
+    known: set[str] = remembered.setdefault("chatsvc.prepared", set())
+    with driver.cursor() as cursor:
+        try:
+            if prepared.name not in known:
+                cursor.execute(f"PREPARE {prepared.name} AS {prepared.sql}")
+                known.add(prepared.name)
+            cursor.execute(prepared.call, given or None)
+        except engine.dialect.loaded_dbapi.Error as error:
+            if getattr(error, "pgcode", None) not in (NOT_THERE, THERE_ALREADY):
+                raise
+            _pooled.add(engine)
+            log.info("another program pools the connections to PostgreSQL; from here on statements are sent whole")
+            raise NotPrepared from error
+        return cursor.fetchall() if cursor.description else []
+
+
+def _as_the_toolkit_has_it(engine: Engine, error: Exception, gone: bool) -> Exception:
+    """The same error that the slow way raises; what people wrote stays out of its text."""
+    kind = engine.dialect.loaded_dbapi.Error
+    told: Exception = DBAPIError.instance(None, None, error, kind, hide_parameters=True, connection_invalidated=gone, dialect=engine.dialect)
+    return told
