@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,6 +27,12 @@ def query(schema: Schema) -> dict[str, Any]:
     raw = request.query_string
     if not raw and not schema.fields:
         return {}
+    return {**_checked_query(schema, raw)}
+
+
+@lru_cache(maxsize=1024)
+def _checked_query(schema: Schema, raw: bytes) -> dict[str, Any]:
+    """Page after page is asked for in the same words; they mean the same each time. What is refused is not remembered."""
     return _loaded(schema, _pairs(raw, "query"), "is not a known parameter")
 
 

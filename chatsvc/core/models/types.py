@@ -40,7 +40,20 @@ class Moment(TypeDecorator[datetime]):
         return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
-Uuid = String(36).with_variant(postgresql.UUID(as_uuid=False), "postgresql")
+class Id(TypeDecorator[str]):
+    """A UUID as text: PostgreSQL's own type, or on SQLite 36 characters."""
+
+    impl = String(36)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(postgresql.UUID(as_uuid=False) if dialect.name == "postgresql" else String(36))
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        return None  # our connections hand out text (core/database.py); nothing is called for each value
+
+
+Uuid = Id()
 Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
 Key = BigInteger().with_variant(Integer(), "sqlite")
 LongText = Text()
