@@ -164,6 +164,7 @@ def on_every_connection(statement: str) -> None:
 @pytest.mark.usefixtures("unpooled")
 @pytest.mark.parametrize("work", ["read", "write", "unit"])
 def test_behind_a_pooler_that_forgets_all_goes_on_and_is_told_once(context: Flask, caplog: pytest.LogCaptureFixture, work: str) -> None:
+    db.engine.dispose()
     session = sessions.create("owner")
     works: dict[str, Callable[[], object]] = {
         "read": lambda: sessions.get("owner", session.id),
