@@ -73,6 +73,7 @@ def app(shared_app: Flask) -> Iterator[Flask]:
     yield shared_app
     _empty(shared_app)
     shared_app.extensions["chatsvc.tokens"].clear()
+    shared_app.extensions["chatsvc.held"].clear()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -23,10 +23,10 @@ def statements_to(engine: Engine, note: Note) -> Iterator[None]:
     def by_the_toolkit(connection: object, cursor: object, sql: str, values: Any, context: object, many: bool) -> None:
         note(sql, values, None)
 
-    def prepared(its_engine: Engine, driver: Any, remembered: Any, statement: Prepared, values: dict[str, Any]) -> Any:
-        if its_engine is engine:
+    def prepared(its_engine: Engine, driver: Any, remembered: Any, sent: Sequence[quick.Sent]) -> Any:
+        for statement, values in sent if its_engine is engine else ():
             note(statement.sql, statement.values(values), statement)
-        return fetched(its_engine, driver, remembered, statement, values)
+        return fetched(its_engine, driver, remembered, sent)
 
     event.listen(engine, "before_cursor_execute", by_the_toolkit)
     try:

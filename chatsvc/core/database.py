@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -43,9 +44,20 @@ ALONE = "chatsvc_alone"  # a connection's mark: its statement is a transaction b
 ID_AS_TEXT = new_type((2950,), "UUID", lambda text, _: text)
 
 _unit: ContextVar[Connection | None] = ContextVar("unit_of_work", default=None)
+_proviso: ContextVar[Proviso | None] = ContextVar("proviso", default=None)
 # SQLite has one writer at a time. Threads that queue here wait their turn; threads that meet in SQLite's own
 # busy handler sleep and guess, which costs a hundred times as much.
 _sqlite_turn = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Proviso:
+    """What has to hold before anything is done for somebody: a statement that fails where it does not, and a function that asks by
+    itself and raises what they are told then."""
+
+    statement: Prepared
+    values: dict[str, Any]
+    ask: Callable[[], None]
 
 
 class LockNotHad(Unavailable):
@@ -113,6 +125,19 @@ def _is_alone(connection: Connection) -> bool:
     return ALONE in connection.get_execution_options()
 
 
+def require(proviso: Proviso | None) -> None:
+    """From here on the first statement carries this along, in the same round trip and before itself; where none can, it is asked by itself."""
+    _proviso.set(proviso)
+
+
+def ask_what_is_due() -> None:
+    """Asks now what no statement has carried along yet."""
+    proviso = _proviso.get()
+    if proviso is not None:
+        _proviso.set(None)
+        proviso.ask()
+
+
 def read(statement: Executable | Prepared, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:
     """The rows of one SELECT; inside a unit of work, as that unit sees them."""
     around = _unit.get()
@@ -161,6 +186,7 @@ def unit(verb: Callable[Concatenate[Connection, P], R]) -> Callable[P, R]:
         around = _unit.get()
         if around is not None:
             return verb(around, *args, **kwargs)
+        ask_what_is_due()
         return _until_done(lambda: _run_whole(lambda connection: verb(connection, *args, **kwargs)))
 
     return run
@@ -168,10 +194,29 @@ def unit(verb: Callable[Concatenate[Connection, P], R]) -> Callable[P, R]:
 
 def _run_alone(statement: Executable | Prepared, values: dict[str, Any] | None) -> Sequence[AnyRow]:
     if isinstance(statement, Prepared) and quick.takes(db.engine):
+        if _proviso.get() is not None:
+            return _run_with_proviso(statement, values)
         with suppress(quick.NotPrepared):
             return quick.alone(db.engine, statement, values or {})
+    ask_what_is_due()
     with db.engine.connect().execution_options(**{ALONE: True}) as connection:
         return _slowly(connection, statement, values)
+
+
+def _run_with_proviso(statement: Prepared, values: dict[str, Any] | None) -> Sequence[AnyRow]:
+    """Both in one message, which the database carries out as one transaction: what is refused has read nothing and written nothing."""
+    proviso = _proviso.get()
+    assert proviso is not None
+    try:
+        rows = quick.alone(db.engine, statement, values or {}, first=[(proviso.statement, proviso.values)])
+    except quick.NotPrepared:
+        ask_what_is_due()
+        return _run_alone(statement, values)
+    except DBAPIError:
+        ask_what_is_due()  # whichever of the two failed: that of the caller comes first
+        raise
+    _proviso.set(None)
+    return rows
 
 
 def _slowly(connection: Connection, statement: Executable | Prepared, values: dict[str, Any] | None) -> Sequence[AnyRow]:

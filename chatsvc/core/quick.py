@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -14,6 +15,8 @@ from chatsvc.core.prepared import Prepared
 from chatsvc.core.rows import AnyRow
 
 log = logging.getLogger(__name__)
+
+Sent = tuple[Prepared, dict[str, Any]]
 
 NOT_THERE, THERE_ALREADY = "26000", "42P05"
 _pooled: WeakSet[Engine] = WeakSet()
@@ -28,15 +31,15 @@ def takes(engine: Engine) -> bool:
     return engine not in _pooled
 
 
-def alone(engine: Engine, prepared: Prepared, values: dict[str, Any]) -> list[AnyRow]:
-    """The rows of a statement that is a transaction by itself."""
+def alone(engine: Engine, prepared: Prepared, values: dict[str, Any], *, first: Sequence[Sent] = ()) -> list[AnyRow]:
+    """The rows of a statement that is a transaction by itself; `first` goes before it, and when that fails, this is not carried out."""
     pool, connection, driver = engine.pool, None, None
     try:
         connection = engine.raw_connection()
         driver = connection.dbapi_connection
         if engine.dialect.name == "postgresql" and not driver.autocommit:  # type: ignore[union-attr]
             driver.autocommit = True  # type: ignore[union-attr]
-        return prepared.rows(_fetched(engine, driver, connection.info, prepared, values))
+        return prepared.rows(_fetched(engine, driver, connection.info, [*first, (prepared, values)]))
     except engine.dialect.loaded_dbapi.Error as error:
         gone = engine.dialect.is_disconnect(error, driver, None)
         if gone and connection is not None:
@@ -59,7 +62,7 @@ def within(tx: Connection, prepared: Prepared, values: dict[str, Any]) -> list[A
     """The rows of a statement that is part of a transaction."""
     driver = tx.connection.dbapi_connection
     try:
-        return prepared.rows(_fetched(tx.engine, driver, tx.info, prepared, values))
+        return prepared.rows(_fetched(tx.engine, driver, tx.info, [(prepared, values)]))
     except tx.dialect.loaded_dbapi.Error as error:
         gone = tx.dialect.is_disconnect(error, driver, None)
         if gone:
@@ -67,20 +70,23 @@ def within(tx: Connection, prepared: Prepared, values: dict[str, Any]) -> list[A
         raise _as_the_toolkit_has_it(tx.engine, error, gone) from error
 
 
-def _fetched(engine: Engine, driver: Any, remembered: dict[Any, Any], prepared: Prepared, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    given = prepared.values(values)
+def _fetched(engine: Engine, driver: Any, remembered: dict[Any, Any], sent: Sequence[Sent]) -> list[tuple[Any, ...]]:
+    """What the last of these gives; all of them go in one message, and none after the first that fails is carried out."""
     if isinstance(driver, sqlite3.Connection):
+        found: list[tuple[Any, ...]] = []
         if driver.isolation_level is not None:
             driver.isolation_level = None  # somebody used it otherwise; the driver would now begin a transaction that nobody commits
-        found: list[tuple[Any, ...]] = driver.execute(prepared.sql, given).fetchall()
+        for prepared, values in sent:
+            found = driver.execute(prepared.sql, prepared.values(values)).fetchall()
         return found
     known: set[str] = remembered.setdefault("chatsvc.prepared", set())
     with driver.cursor() as cursor:
         try:
-            if prepared.name not in known:
-                cursor.execute(f"PREPARE {prepared.name} AS {prepared.sql}")
-                known.add(prepared.name)
-            cursor.execute(prepared.call, given or None)
+            for prepared, _ in sent:
+                if prepared.name not in known:
+                    cursor.execute(f"PREPARE {prepared.name} AS {prepared.sql}")
+                    known.add(prepared.name)
+            cursor.execute("; ".join([prepared.call for prepared, _ in sent]), [value for prepared, values in sent for value in prepared.values(values)])
         except engine.dialect.loaded_dbapi.Error as error:
             if getattr(error, "pgcode", None) not in (NOT_THERE, THERE_ALREADY):
                 raise

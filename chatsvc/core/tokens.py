@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection as Unit
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, bindparam, case, func, literal_column, or_, select
 
-from chatsvc.core.database import read, unit
+from chatsvc.core import database
+from chatsvc.core.database import Proviso, read, unit
 from chatsvc.core.models import RevokedToken, User
 from chatsvc.core.models.types import now
 from chatsvc.core.prepared import prepared
 from chatsvc.core.rows import AnyRow
 from chatsvc.core.upsert import insert_unless_there
+from chatsvc.extensions import db
 
 
 @prepared
@@ -26,6 +29,26 @@ def _standing(amount: int) -> Select[Any]:
 def standing(user_id: str, token_ids: list[str]) -> AnyRow:
     """In one statement: the caller's account if there is one here (username, role, disabled_at), and how many of these tokens are revoked."""
     return read(_standing(len(token_ids)), {"user_id": user_id, **{f"token_{number}": token_id for number, token_id in enumerate(token_ids)}})[0]
+
+
+@prepared
+def _holds(amount: int) -> Select[Any]:
+    """Fails where a token no longer holds. A division is what every database refuses in the middle of a statement; who is told what is
+    not read from it, but asked (`standing`)."""
+    revoked = select(RevokedToken.token_id).where(RevokedToken.token_id.in_([bindparam(f"token_{number}") for number in range(amount)])).exists()
+    disabled = select(User.id).where(User.id == bindparam("user_id"), User.disabled_at.is_not(None)).exists()
+    return select(literal_column("1").op("/")(case((or_(revoked, disabled), literal_column("0")), else_=literal_column("1"))).label("holds"))
+
+
+def require(user_id: str, token_ids: list[str], ask: Callable[[], None]) -> None:
+    """Nothing is done for this caller unless their token still holds; `ask` says so where no statement can carry the question along."""
+    values = {"user_id": user_id, **{f"token_{number}": token_id for number, token_id in enumerate(token_ids)}}
+    database.require(Proviso(_holds(len(token_ids)), values, ask))
+
+
+def carried_along() -> bool:
+    """Whether a question that goes along saves anything here: SQLite is no way off."""
+    return db.engine.dialect.name == "postgresql"
 
 
 @unit

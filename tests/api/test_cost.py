@@ -52,7 +52,7 @@ def measured(app: Flask, database_url: str) -> Iterator[Flask]:
 
 def request(app: Flask, person: Person, method: str, path: str, body: dict[str, Any] | None) -> Callable[[], bytes]:
     """What the server hands to the application, and the application's answer."""
-    environ = EnvironBuilder(path, method=method, headers={"Authorization": f"Bearer {person.token}"}, json=body).get_environ()
+    environ = EnvironBuilder(path, method=method, headers=[("Authorization", f"Bearer {person.token}")], json=body).get_environ()
     raw = environ["wsgi.input"].read()
 
     def send() -> bytes:

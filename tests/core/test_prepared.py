@@ -25,7 +25,6 @@ from tests.migrations import filling
 from tests.migrations.raw import Raw
 
 MADE_ANEW = {"id", "created_at", "updated_at", "ended_at", "last_message_at"}
-Sent = tuple[Prepared, dict[str, Any]]
 
 
 @pytest.fixture
@@ -35,14 +34,14 @@ def raw(context: Flask, database_url: str) -> Iterator[Raw]:
 
 
 @pytest.fixture
-def sent(raw: Raw) -> Iterator[list[Sent]]:
+def sent(raw: Raw) -> Iterator[list[quick.Sent]]:
     """Every prepared statement that is carried out, with what was given to it."""
-    seen: list[Sent] = []
+    seen: list[quick.Sent] = []
     fetched = quick._fetched
 
-    def note(engine: Any, driver: Any, remembered: Any, statement: Prepared, values: dict[str, Any]) -> Any:
-        seen.append((statement, values))
-        return fetched(engine, driver, remembered, statement, values)
+    def note(engine: Any, driver: Any, remembered: Any, sent: list[quick.Sent]) -> Any:
+        seen.extend(sent)
+        return fetched(engine, driver, remembered, sent)
 
     with patch.object(quick, "_fetched", note):
         yield seen
@@ -85,7 +84,7 @@ def both_ways(statement: Prepared, values: dict[str, Any]) -> tuple[list[dict[st
     return slow, fast
 
 
-def test_every_prepared_statement_gives_the_rows_that_the_toolkit_gives(sent: list[Sent]) -> None:
+def test_every_prepared_statement_gives_the_rows_that_the_toolkit_gives(sent: list[quick.Sent]) -> None:
     a_busy_day()
     seen = list(sent)
     assert len({statement.name for statement, _ in seen}) >= 15
@@ -112,7 +111,7 @@ def test_the_statements_of_a_turn_are_the_same_both_ways(raw: Raw) -> None:
     assert (fast[0]["content"], fast[0]["meta"]) == ("é", {"a": 1})
 
 
-def test_every_list_of_every_kind_of_row_is_the_same_both_ways(raw: Raw, sent: list[Sent]) -> None:
+def test_every_list_of_every_kind_of_row_is_the_same_both_ways(raw: Raw, sent: list[quick.Sent]) -> None:
     """Over the rows that the migrations are tested with: every status, exchanges, rows in the bin, rows written by psql."""
     filling.fill(raw)
     for (user_id,) in raw.run("SELECT DISTINCT user_id FROM chat_sessions"):
@@ -127,7 +126,7 @@ def test_every_list_of_every_kind_of_row_is_the_same_both_ways(raw: Raw, sent: l
         assert fast == slow
 
 
-def test_what_never_varies_stands_in_the_text(sent: list[Sent]) -> None:
+def test_what_never_varies_stands_in_the_text(sent: list[quick.Sent]) -> None:
     session = sessions.create("owner")
     sent.clear()
     messages.append("owner", session.id, role="user", content="hello")

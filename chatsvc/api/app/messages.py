@@ -13,12 +13,12 @@ from chatsvc.core.paging import Window
 door = Door("app_messages", __name__, url_prefix="/chat/sessions/<session_id>/messages")
 
 
-@door.route_for("POST", "", Route(Allow.USER, "Send a message", body=schemas.MessageCreate, status=201, answer=schemas.MessageOut, creates=True))
+@door.route_for("POST", "", Route(Allow.USER, "Send a message", body=schemas.MessageCreate, status=201, answer=schemas.MessageOut, creates=True, along=True))
 def append(caller: Caller, *, session_id: str, role: str, content: str) -> wire.Body:
     return wire.message(messages.append(caller.user_id, session_id, role=role, content=content))
 
 
-@door.route_for("GET", "", Route(Allow.USER, "List a chat's messages, oldest first", query=schemas.MessageList, answer=schemas.MessageOut))
+@door.route_for("GET", "", Route(Allow.USER, "List a chat's messages, oldest first", query=schemas.MessageList, answer=schemas.MessageOut, along=True))
 def index(caller: Caller, *, session_id: str, limit: int, cursor: str | None, order: str) -> Response:
     found = messages.page(caller.user_id, session_id, role=None, newest_first=order == "desc", window=Window(limit, cursor=cursor))
     return wire.listed(wire.message, found)

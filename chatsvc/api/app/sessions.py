@@ -21,12 +21,12 @@ def create(caller: Caller, *, title: str | None) -> wire.Body:
     return wire.session(sessions.create(caller.user_id, title=title))
 
 
-@door.route_for("GET", "", Route(Allow.USER, "List your chats, most recently active first", query=schemas.SessionList, answer=schemas.SessionOut))
+@door.route_for("GET", "", Route(Allow.USER, "List your chats, most recently active first", query=schemas.SessionList, answer=schemas.SessionOut, along=True))
 def index(caller: Caller, *, limit: int, cursor: str | None, **filters: Any) -> Response:
     return wire.listed(wire.session, sessions.page(caller.user_id, Filters(**filters), Window(limit, cursor=cursor)))
 
 
-@door.route_for("GET", "/<session_id>", Route(Allow.USER, "Read a chat", answer=schemas.SessionOut))
+@door.route_for("GET", "/<session_id>", Route(Allow.USER, "Read a chat", answer=schemas.SessionOut, along=True))
 def read(caller: Caller, *, session_id: str) -> wire.Body:
     return wire.session(sessions.get(caller.user_id, session_id))
 

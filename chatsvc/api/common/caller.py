@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import jwt
@@ -64,16 +65,40 @@ class Caller:
         return self.role == "ADMIN"
 
 
-def identify(kind: str = "access", cookie: str = ACCESS_COOKIE) -> Caller:
-    """Who sent this request; Unauthenticated, always alike, when that is nobody."""
+def identify(kind: str = "access", cookie: str = ACCESS_COOKIE, *, along: bool = False) -> Caller:
+    """Who sent this request; Unauthenticated, always alike, when that is nobody. With `along`, whether a token that held a moment ago
+    still does is asked by the first statement that is sent for it, and then nothing but the user's id is known."""
     token, by_cookie = presented(kind, cookie)
+    if along and not by_cookie and _held_lately(token) and tokens.carried_along():
+        tokens.require(token.user_id, token.ids, partial(_ask, token))
+        return Caller(token.user_id, token.user_id, "USER", token)
+    caller = _known(token)
+    if by_cookie:
+        check_csrf(token)
+    return caller
+
+
+def _ask(token: Token) -> None:
+    _known(token)
+
+
+def _known(token: Token) -> Caller:
+    """Asks whether the token still holds, and whose it is."""
+    held = current_app.extensions["chatsvc.held"]
+    held.pop(token.token_id, None)
     standing = tokens.standing(token.user_id, token.ids)
     if standing.revoked or standing.disabled_at:
         raise Unauthenticated()
-    if by_cookie:
-        check_csrf(token)
+    if len(held) >= CACHE_SIZE:
+        held.clear()
+    held[token.token_id] = time.monotonic() + CACHE_SECONDS
     # A local account's own role counts, whatever its token says.
     return Caller(token.user_id, standing.username or token.user_id, standing.role or token.role, token)
+
+
+def _held_lately(token: Token) -> bool:
+    """Whoever comes with a revoked token again and again is asked first, so that it is not their victim's requests that are counted."""
+    return bool(time.monotonic() < current_app.extensions["chatsvc.held"].get(token.token_id, 0.0))
 
 
 def presented(kind: str, cookie: str) -> tuple[Token, bool]:

@@ -14,6 +14,7 @@ from marshmallow import Schema
 from chatsvc.api.common import address, ids, limits, reading, wire
 from chatsvc.api.common.caller import Caller, identify
 from chatsvc.api.common.once import once
+from chatsvc.core.database import ask_what_is_due, require
 from chatsvc.core.errors import Forbidden, Unauthenticated
 
 View = Callable[..., Any]
@@ -45,6 +46,8 @@ class Route:
     # Where answers come in an envelope: its words when all went well.
     says: str = ""
     page: bool = False
+    # The view needs the caller's id and nothing else of the account, and begins with one statement: that asks about the token, too.
+    along: bool = False
 
 
 class NoInput(Schema):
@@ -65,6 +68,17 @@ class Door(Blueprint):
 
         def declare(view: View) -> View:
             def answer(**path: str) -> Response:
+                try:
+                    response = carried_out(path)
+                    ask_what_is_due()
+                except Exception:
+                    ask_what_is_due()  # before anybody is told anything else
+                    raise
+                finally:
+                    require(None)
+                return response
+
+            def carried_out(path: dict[str, str]) -> Response:
                 known = _let_in(route)
                 given = reading.query(query)
                 if body is not None:
@@ -89,7 +103,7 @@ def _let_in(route: Route) -> tuple[Caller, ...]:
             limits.spend("default", f"address:{address.client()}")
         return ()
     try:
-        caller = identify()
+        caller = identify(along=route.along)
     except Unauthenticated:
         limits.spend("default", f"address:{address.client()}")
         raise

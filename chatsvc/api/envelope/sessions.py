@@ -40,6 +40,7 @@ def create(caller: Caller, **given: Any) -> wire.Body:
         query=schemas.SessionList,
         answer=shapes.SessionsOut,
         says="Sessions retrieved successfully",
+        along=True,
     ),
 )
 def index(caller: Caller, *, page: int | None, limit: int, offset: int | None, cursor: str | None, **given: Any) -> wire.Body:
@@ -49,7 +50,7 @@ def index(caller: Caller, *, page: int | None, limit: int, offset: int | None, c
     return wire.sessions(sessions.page(caller.user_id, filters, window), by_offset=filters.exchanges)
 
 
-@door.route_for("GET", "/<session_id>", Route(Allow.USER, "Read a session", answer=shapes.SessionOut, says="Session retrieved successfully"))
+@door.route_for("GET", "/<session_id>", Route(Allow.USER, "Read a session", answer=shapes.SessionOut, says="Session retrieved successfully", along=True))
 def read(caller: Caller, *, session_id: str) -> wire.Body:
     return wire.session(sessions.get(caller.user_id, session_id))
 
@@ -57,7 +58,14 @@ def read(caller: Caller, *, session_id: str) -> wire.Body:
 @door.route_for(
     "GET",
     "/<session_id>/messages",
-    Route(Allow.USER, "List a session's messages, oldest first", query=schemas.MessageList, answer=shapes.MessagesOut, says="Messages retrieved successfully"),
+    Route(
+        Allow.USER,
+        "List a session's messages, oldest first",
+        query=schemas.MessageList,
+        answer=shapes.MessagesOut,
+        says="Messages retrieved successfully",
+        along=True,
+    ),
 )
 def said(caller: Caller, *, session_id: str, page: int | None, limit: int, cursor: str | None, order: str) -> wire.Body:
     window = Window(limit, ((page or 1) - 1) * limit, cursor)

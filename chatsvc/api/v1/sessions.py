@@ -19,13 +19,17 @@ def create(caller: Caller, *, is_active: bool, **given: Any) -> wire.Body:
     return wire.session(sessions.create(caller.user_id, active=is_active, **given))
 
 
-@door.route_for("GET", "", Route(Allow.USER, "List your sessions, most recently active first", query=schemas.SessionList, answer=schemas.SessionsOut))
+@door.route_for(
+    "GET", "", Route(Allow.USER, "List your sessions, most recently active first", query=schemas.SessionList, answer=schemas.SessionsOut, along=True)
+)
 def index(caller: Caller, *, page: int | None, page_size: int, cursor: str | None, is_active: bool | None, **filters: Any) -> wire.Body:
     window = Window(page_size, ((page or 1) - 1) * page_size, cursor)
     return wire.sessions(sessions.page(caller.user_id, Filters(active=is_active, **filters), window))
 
 
-@door.route_for("GET", "/<session_id>", Route(Allow.USER, "Read a session and its newest messages", query=schemas.SessionRead, answer=schemas.ThreadOut))
+@door.route_for(
+    "GET", "/<session_id>", Route(Allow.USER, "Read a session and its newest messages", query=schemas.SessionRead, answer=schemas.ThreadOut, along=True)
+)
 def read(caller: Caller, *, session_id: str, include_messages: bool, message_limit: int) -> wire.Body:
     if not include_messages:
         return wire.session(sessions.get(caller.user_id, session_id))
