@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select, union_all
+from sqlalchemy import ColumnElement, Null, Text, and_, case, cast, func, null, or_, select, union_all
 
 from chatsvc.core.database import read
 from chatsvc.core.models import ChatSession
@@ -58,27 +58,38 @@ class Scope:
     persona_id: str | None = None
 
 
-def of(scope: Scope) -> Figures:
-    """Over all time."""
+@dataclass(frozen=True, slots=True)
+class Days:
+    """From the first day (UTC) to the last."""
+
+    first: date
+    last: date
+
+    def __iter__(self) -> Iterator[date]:
+        return (self.first + timedelta(days=offset) for offset in range((self.last - self.first).days + 1))
+
+
+def of(scope: Scope, days: Days | None = None) -> tuple[Figures, dict[date, Figures]]:
+    """Over all time; and, where days are named, for each of them by when sessions began. Days without any are there, with nothing in them."""
+    day = null() if days is None else _day_within(days)
+    whole, each = Figures(), {one: Figures() for one in days or ()}
     where = _within(scope)
-    figures = Figures()
-    for row in read(_counted(scope, where)):
-        figures.add(row)
-    for row in read(_ninety_fifths(where)):
-        figures.p95_ms = int(row.took)
-    return figures
-
-
-def by_day(scope: Scope, first: date, last: date) -> list[tuple[date, Figures]]:
-    """The same for each day (UTC) from the first to the last, by when sessions began; days without any are there, with nothing in them."""
-    day = day_of(ChatSession.created_at)
-    where = [*_within(scope), day >= first.isoformat(), day <= last.isoformat()]
-    days = {first + timedelta(days=offset): Figures() for offset in range((last - first).days + 1)}
     for row in read(_counted(scope, where, day)):
-        days[date.fromisoformat(row.day)].add(row)
+        whole.add(row)
+        if row.day:
+            each[date.fromisoformat(row.day)].add(row)
     for row in read(_ninety_fifths(where, day)):
-        days[date.fromisoformat(row.day)].p95_ms = int(row.took)
-    return list(days.items())
+        if row.of_all:
+            whole.p95_ms = int(row.took)
+        if row.day and row.of_day:
+            each[date.fromisoformat(row.day)].p95_ms = int(row.took)
+    return whole, each
+
+
+def _day_within(days: Days) -> ColumnElement[str]:
+    """The day of a session, null where it is none of these."""
+    day = day_of(ChatSession.created_at)
+    return case((and_(day >= days.first.isoformat(), day <= days.last.isoformat()), day), else_=null())
 
 
 def _within(scope: Scope) -> list[ColumnElement[bool]]:
@@ -94,25 +105,27 @@ def _took() -> ColumnElement[int]:
     return milliseconds_between(ChatSession.created_at, ChatSession.ended_at)
 
 
-def _counted(scope: Scope, where: Sequence[ColumnElement[bool]], day: ColumnElement[str] | None = None) -> Any:
+def _counted(scope: Scope, where: Sequence[ColumnElement[bool]], day: ColumnElement[Any]) -> Any:
     exchange = ChatSession.conversation_id.is_not(None)
-    kinds = (ChatSession.status, ChatSession.error_kind, exchange.label("exchange"))
+    kinds = (ChatSession.status, ChatSession.error_kind, exchange.label("exchange"), cast(day, Text).label("day"))
     took = func.coalesce(func.sum(_took()).filter(and_(exchange, ChatSession.status == "COMPLETED")), 0).label("milliseconds")
-    by_day = [] if day is None else [day.label("day")]
-    counted = select(*kinds, func.count().label("amount"), took, *by_day).where(*where)
-    counted = counted.group_by(ChatSession.status, ChatSession.error_kind, exchange, *([] if day is None else [day]))
+    counted = select(*kinds, func.count().label("amount"), took).where(*where)
+    counted = counted.group_by(ChatSession.status, ChatSession.error_kind, exchange, *([] if isinstance(day, Null) else [kinds[-1]]))
     # A user's plain sessions and exchanges have an index each.
     return counted if scope.user_id is None else union_all(counted.where(~exchange), counted.where(exchange))
 
 
-def _ninety_fifths(where: Sequence[ColumnElement[bool]], day: ColumnElement[str] | None = None) -> Any:
-    """The smallest time that 95 of 100 completed exchanges did not exceed, of all or of each day."""
-    ranked = select(
-        _took().label("took"),
-        *([] if day is None else [day.label("day")]),
-        func.row_number().over(order_by=_took(), partition_by=day).label("place"),
-        func.count().over(partition_by=day).label("amount"),
-    ).where(*where, ChatSession.conversation_id.is_not(None), ChatSession.status == "COMPLETED")
-    each = ranked.subquery("ranked")
-    # place = ceil(amount * 0.95), in whole numbers
-    return select(*(column for column in each.c if column.name in ("took", "day"))).where(each.c.place == (each.c.amount * 95 + 99) // 100)
+def _ninety_fifths(where: Sequence[ColumnElement[bool]], day: ColumnElement[Any]) -> Any:
+    """The smallest time that 95 of 100 completed exchanges did not exceed: the one of all, and the one of each day."""
+    completed = select(_took().label("took"), cast(day, Text).label("day"))
+    each = completed.where(*where, ChatSession.conversation_id.is_not(None), ChatSession.status == "COMPLETED").subquery("completed").c
+    placed = (
+        select(each.took, each.day, _is_ninety_fifth(each.took).label("of_all"), _is_ninety_fifth(each.took, each.day).label("of_day")).subquery("placed").c
+    )
+    return select(placed.took, placed.day, placed.of_all, placed.of_day).where(or_(placed.of_all, placed.of_day))
+
+
+def _is_ninety_fifth(took: ColumnElement[int], among: ColumnElement[str] | None = None) -> ColumnElement[bool]:
+    place = func.row_number().over(order_by=took, partition_by=among)
+    amount = func.count().over(partition_by=among)
+    return place == (amount * 95 + 99) // 100  # ceil(amount * 0.95), in whole numbers

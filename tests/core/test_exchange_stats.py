@@ -19,7 +19,7 @@ from flask import Flask
 from sqlalchemy import event, insert, text
 
 from chatsvc.core import exchange_stats
-from chatsvc.core.exchange_stats import Figures, Scope
+from chatsvc.core.exchange_stats import Days, Figures, Scope
 from chatsvc.core.models import ChatSession, Conversation, Persona
 from chatsvc.extensions import db
 from tests.migrations.plans import conditions, explained, rows_met, sent_by, whole_tables
@@ -136,6 +136,14 @@ def told(figures: Figures) -> Told:
     return {name: getattr(figures, name) for name in ("total", "by_status", "success_rate", "average_ms", "p95_ms", "failures")}
 
 
+def whole(scope: Scope) -> Figures:
+    return exchange_stats.of(scope)[0]
+
+
+def by_day(scope: Scope, first: date, last: date) -> list[tuple[date, Figures]]:
+    return list(exchange_stats.of(scope, Days(first, last))[1].items())
+
+
 def within(rows: list[Row], scope: Scope) -> list[Row]:
     return [row for row in rows if not row.deleted and scope.user_id in (None, row.user_id) and scope.persona_id in (None, row.persona_id)]
 
@@ -153,7 +161,7 @@ def test_figures_and_days_equal_a_plain_recount(personas: list[str]) -> None:
     for scope in scopes(personas):
         mine = within(rows, scope)
         began = time.monotonic()
-        assert told(exchange_stats.of(scope)) == recounted(mine), scope
+        assert told(whole(scope)) == recounted(mine), scope
         slowest = max(slowest, time.monotonic() - began)
         for first, last in (
             (DAY, DAY + timedelta(days=DAYS)),
@@ -161,7 +169,7 @@ def test_figures_and_days_equal_a_plain_recount(personas: list[str]) -> None:
             (DAY - timedelta(days=9), DAY - timedelta(days=9)),
         ):
             began = time.monotonic()
-            series = exchange_stats.by_day(scope, first, last)
+            series = by_day(scope, first, last)
             slowest = max(slowest, time.monotonic() - began)
             assert [day for day, _ in series] == [first + timedelta(days=number) for number in range((last - first).days + 1)]
             for day, figures in series:
@@ -175,7 +183,7 @@ def test_two_statements_and_no_row_of_others(personas: list[str]) -> None:
     verbs: list[Callable[[], object]] = [
         partial(exchange_stats.of, Scope(FEW)),
         partial(exchange_stats.of, Scope(FEW, personas[0])),
-        partial(exchange_stats.by_day, Scope(FEW), DAY, DAY + timedelta(days=DAYS)),
+        partial(exchange_stats.of, Scope(FEW), Days(DAY, DAY + timedelta(days=DAYS))),
     ]
     for verb in verbs:
         statements = sent_by(verb)
@@ -223,23 +231,23 @@ def test_p95_is_the_nearest_rank(personas: list[str], amount: int) -> None:
     random.Random(amount).shuffle(rows)
     keep(rows)
     expected = 10 * {1: 1, 2: 2, 19: 19, 20: 19, 21: 20, 100: 95}[amount]
-    assert exchange_stats.of(Scope("owner")).p95_ms == expected
-    assert exchange_stats.by_day(Scope(), at.date(), at.date())[0][1].p95_ms == expected
+    assert whole(Scope("owner")).p95_ms == expected
+    assert by_day(Scope(), at.date(), at.date())[0][1].p95_ms == expected
 
 
 def test_where_there_is_nothing_there_are_no_rates(personas: list[str]) -> None:
     empty = {"total": 0, "by_status": {}, "success_rate": None, "average_ms": None, "p95_ms": None, "failures": {}}
-    assert told(exchange_stats.of(Scope("owner"))) == empty
-    assert [told(figures) for _, figures in exchange_stats.by_day(Scope(), DAY, DAY + timedelta(days=1))] == [empty, empty]
+    assert told(whole(Scope("owner"))) == empty
+    assert [told(figures) for _, figures in by_day(Scope(), DAY, DAY + timedelta(days=1))] == [empty, empty]
     at = datetime(2025, 3, 1, tzinfo=UTC)
     keep([Row("owner", None, False, "COMPLETED", None, at, at, False), Row("owner", personas[0], True, "ACTIVE", None, at, None, False)])
-    assert told(exchange_stats.of(Scope("owner"))) == {**empty, "total": 2, "by_status": {"COMPLETED": 1, "ACTIVE": 1}}
+    assert told(whole(Scope("owner"))) == {**empty, "total": 2, "by_status": {"COMPLETED": 1, "ACTIVE": 1}}
 
 
 def test_a_day_begins_at_midnight_utc(personas: list[str]) -> None:
     midnight = datetime(2025, 3, 1, tzinfo=UTC)
     edges = (midnight - timedelta(microseconds=1), midnight, midnight + timedelta(days=1, microseconds=-1), midnight + timedelta(days=1))
     keep([Row("owner", personas[0], True, "COMPLETED", None, edge, edge + timedelta(seconds=1), False) for edge in edges])
-    found = exchange_stats.by_day(Scope("owner"), date(2025, 2, 28), date(2025, 3, 2))
+    found = by_day(Scope("owner"), date(2025, 2, 28), date(2025, 3, 2))
     assert [figures.total for _, figures in found] == [1, 2, 1]
-    assert exchange_stats.by_day(Scope("owner"), midnight.date(), midnight.date())[0][1].total == 2
+    assert by_day(Scope("owner"), midnight.date(), midnight.date())[0][1].total == 2

@@ -29,7 +29,7 @@ from chatsvc.core import (
     verify,
 )
 from chatsvc.core.database import read
-from chatsvc.core.exchange_stats import Scope
+from chatsvc.core.exchange_stats import Days, Scope
 from chatsvc.core.idempotency import Answer, Claim
 from chatsvc.core.models import ChatSession
 from chatsvc.core.paging import Page, Window
@@ -146,7 +146,7 @@ def figures_of_exchanges(database: Database, user_id: str) -> Verbs:
     for name, scope in scopes.items():
         found |= {
             f"figures of {name}": partial(exchange_stats.of, scope),
-            f"figures of {name} by day": partial(exchange_stats.by_day, scope, last - timedelta(days=29), last),
+            f"figures of {name} by day": partial(exchange_stats.of, scope, Days(last - timedelta(days=29), last)),
         }
     return found
 

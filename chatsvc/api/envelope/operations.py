@@ -11,7 +11,7 @@ from chatsvc.api.common.door import Allow, Route
 from chatsvc.api.envelope import schemas, shapes, wire
 from chatsvc.core import audit, cleanup, exchange_stats
 from chatsvc.core.errors import Forbidden
-from chatsvc.core.exchange_stats import Scope
+from chatsvc.core.exchange_stats import Days, Scope
 from chatsvc.core.paging import Window
 
 DAYS = 30
@@ -30,11 +30,11 @@ def stats(
     if not caller.admin and (scope is not None or user_id not in (None, caller.user_id)):
         raise Forbidden("Only an admin may see the statistics of others")
     of = Scope(None if scope else user_id or caller.user_id, persona_id)
-    figures = exchange_stats.of(of)
     if group_by is None:
-        return wire.figures(figures)
+        return wire.figures(exchange_stats.of(of)[0])
     last = last or datetime.now(UTC).date()
-    return {**wire.figures(figures), "series": wire.series(exchange_stats.by_day(of, first or last - timedelta(days=DAYS - 1), last))}
+    whole, each = exchange_stats.of(of, Days(first or last - timedelta(days=DAYS - 1), last))
+    return {**wire.figures(whole), "series": wire.series(each)}
 
 
 @door.route_for(

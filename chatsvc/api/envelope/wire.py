@@ -148,8 +148,8 @@ def figures(found: Figures) -> Body:
     }
 
 
-def series(days: list[tuple[date, Figures]]) -> list[Body]:
-    return [{"day": day.isoformat(), **figures(found)} for day, found in days]
+def series(days: dict[date, Figures]) -> list[Body]:
+    return [{"day": day.isoformat(), **figures(found)} for day, found in days.items()]
 
 
 def audit_events(page: Page) -> Body:
