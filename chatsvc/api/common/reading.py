@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from flask import request
+from flask import current_app, request
 from marshmallow import RAISE, Schema, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
@@ -19,6 +18,7 @@ MAX_BODY = 1024 * 1024
 MAX_FIELDS = 100
 FORM_TYPE = "application/x-www-form-urlencoded"
 BROKEN_OFF = Problem("body", "is not as long as it was announced to be")
+QUERIES_KEPT = 1024
 LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
 
@@ -27,13 +27,15 @@ def query(schema: Schema) -> dict[str, Any]:
     raw = request.query_string
     if not raw and not schema.fields:
         return {}
-    return {**_checked_query(schema, raw)}
-
-
-@lru_cache(maxsize=1024)
-def _checked_query(schema: Schema, raw: bytes) -> dict[str, Any]:
-    """Page after page is asked for in the same words; they mean the same each time. What is refused is not remembered."""
-    return _loaded(schema, _pairs(raw, "query"), "is not a known parameter")
+    # Page after page is asked for in the same words; they mean the same each time. What is refused is not remembered.
+    checked: dict[tuple[Schema, bytes], dict[str, Any]] = current_app.extensions.setdefault("chatsvc.queries", {})
+    found = checked.get((schema, raw))
+    if found is None:
+        found = _loaded(schema, _pairs(raw, "query"), "is not a known parameter")
+        if len(checked) >= QUERIES_KEPT:
+            checked.clear()
+        checked[schema, raw] = found
+    return {**found}
 
 
 def body(schema: Schema, *, optional: bool = False, any_type: bool = False) -> dict[str, Any]:
