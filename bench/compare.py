@@ -26,6 +26,7 @@ from bench.people import people, write
 from bench.processes import postmaster
 from bench.report import number
 from bench.streams import ROOT
+from bench.tools import tool, wrk_version
 
 PRODUCT, PEER, SQL = "chatsvc", "FastAPI peer", "pgbench"
 RATIOS: dict[str, tuple[str, str, Gate]] = {
@@ -183,7 +184,7 @@ def database_facts(url: str) -> dict[str, str]:
 
 
 def _amounts(given: argparse.Namespace) -> dict[str, str]:
-    return {"measured": f"{given.rounds} rounds of {given.secs} s, {given.connections} connections, 2 workers, {given.users:,} users"}
+    return {"measured": f"{given.rounds} rounds of {given.secs} s, {given.connections} connections, 2 workers, {given.users:,} users", "wrk": wrk_version()}
 
 
 def _loads(given: argparse.Namespace, file: Path) -> list[Load]:
@@ -202,6 +203,8 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--sqlite", action="store_true", help="chatsvc alone on an SQLite file, 1,000 users unless --users says otherwise")
     given = report.arguments(parser)
+    for name in ("wrk",) if given.sqlite else ("wrk", "psql", "pgbench"):
+        tool(name)  # what is missing is said before anything is filled
     with tempfile.TemporaryDirectory() as folder:
         return (on_sqlite if given.sqlite else compared)(given, Path(folder) / "people")
 

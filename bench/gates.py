@@ -21,8 +21,7 @@ class Gate:
             return "goal"
         if self._keeps(value, self.gate):
             return "gate" if self.goal is not None else "kept"
-        missed_by = abs(value - self.gate) / self.gate
-        return "MISSED by less than 5 %" if missed_by < NEARLY else "MISSED"
+        return "MISSED by less than 5 %" if abs(value - self.gate) < NEARLY * self.gate else "MISSED"
 
     def shown(self, limit: float | None) -> str:
         return "" if limit is None else f"{'≥' if self.at_least else '≤'} {limit:g}"

@@ -9,7 +9,6 @@ import platform
 import re
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from typing import Any
 
 from bench.gates import Line, missed
 from bench.streams import ROOT
-from bench.tools import tool
 
 PAGE, DATA = ROOT / "docs/performance.md", ROOT / "docs/performance.json"
 
@@ -46,13 +44,11 @@ def number(value: float | None) -> str:
 def machine() -> dict[str, str]:
     cpu = next((line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine())
     total = next(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
-    wrk = subprocess.run([tool("wrk"), "-v"], check=False, capture_output=True, text=True).stdout.split()[1]  # it exits with 1
     counted = "in Redis" if os.environ.get("REDIS_URL") else "in each process"
     return {
         "processor": f"{len(os.sched_getaffinity(0))} × {cpu}",
         "memory": f"{total / 1024**2:.0f} GiB",
         "Python": platform.python_version(),
-        "wrk": wrk,
         "rate limits counted": counted,
     }
 

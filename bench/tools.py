@@ -24,6 +24,11 @@ def tool(name: str) -> str:
     raise SystemExit(HOW[name])
 
 
+def wrk_version() -> str:
+    said = subprocess.run([tool("wrk"), "-v"], check=False, capture_output=True, text=True).stdout  # it exits with 1
+    return said.split()[1]
+
+
 def _folders_of_postgresql() -> list[Path]:
     said = subprocess.run(["pg_config", "--bindir"], check=True, capture_output=True, text=True).stdout.strip() if shutil.which("pg_config") else ""
     return [*([Path(said)] if said else []), *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]

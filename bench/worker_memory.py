@@ -27,6 +27,7 @@ from bench.people import people, write
 from bench.processes import Memory, memory
 from bench.servers import Server, until_it_answers
 from bench.streams import ROOT, free_port
+from bench.tools import wrk_version
 
 FIRST, STEP = 10_000, 20_000
 LARGEST, GROWTH, START = Gate(120), Gate(1.05), Gate(3)
@@ -99,12 +100,13 @@ def main() -> int:
     given = report.arguments(parser)
     if given.requests < 2 * STEP:
         parser.error(f"--requests must be {2 * STEP} or more")
+    facts = {"wrk": wrk_version()}
     with tempfile.TemporaryDirectory() as folder, server() as url, filled(url, given.users, keep=given.keep) as databases:
         tidy(databases.product)
         callers = write(Path(folder) / "people", people(given.users))
         with servers.product(databases.product) as running:
             found = points(running, callers, given.requests)
-        facts = database_facts(databases.product)
+        facts |= database_facts(databases.product)
     starts = start_seconds()
     verdicts = lines(found, starts)
     rows = [
