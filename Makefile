@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The service that `make bench` compares with has packages of its own.
+PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean bench-streams bench-hung kill-streams kill-exchanges race-cleanup big-stats
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung kill-streams kill-exchanges race-cleanup big-stats
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -24,6 +26,15 @@ format: $(VENV)/dev ## Put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+bench: $(VENV)/dev $(PEER)/ready ## chatsvc beside a FastAPI service and beside the bare SQL, same rows and answers (needs wrk; ARGS="--rounds 5 --write", or --sqlite)
+	@$(BIN)/python -m bench.compare $(ARGS)
+
+bench-growth: $(VENV)/dev ## What depth and size cost, on both engines: 20,000 messages, 5,000 sessions (ARGS="--engine sqlite")
+	@$(BIN)/python -m bench.growth $(ARGS)
+
+bench-memory: $(VENV)/dev ## A worker's memory over 200,000 requests, and how long `make run` takes to answer (needs wrk)
+	@$(BIN)/python -m bench.worker_memory $(ARGS)
+
 bench-streams: $(VENV)/dev ## A thousand replies at once: gaps, and what a list costs meanwhile (ARGS="--streams 500")
 	@$(BIN)/python -m bench.streams $(ARGS)
 
@@ -43,7 +54,7 @@ big-stats: $(VENV)/dev ## Statistics against a plain recount over 100,000 sessio
 	@CHAT_TEST_STATS_SESSIONS=100000 $(BIN)/python -m pytest -q -s tests/core/test_exchange_stats.py -k recount
 
 requirements: $(VENV)/dev ## Compile requirements*.txt anew from requirements*.in
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev bench/requirements; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links --upgrade $$name.in -o $$name.txt || exit 1; \
 	done
 
@@ -53,6 +64,9 @@ vendor: $(VENV)/dev ## Fetch the pages' libraries as chatsvc/web/vendored.json l
 browser: ## Install Chromium, which the tests of the page drive (Debian and Ubuntu, as root)
 	@command -v chromium >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; }
 
+wrk: ## Install wrk, which makes the load of `make bench` and `make bench-memory` (Debian and Ubuntu, as root)
+	@command -v wrk >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q wrk; }
+
 looks: $(VENV)/dev ## Every state of the page, light and dark, wide and narrow, by the rules of accessibility; and how quick it is (needs Chromium)
 	@CHAT_TEST_ALL_LOOKS=1 $(BIN)/python -m pytest -q -n 2 tests/web/test_accessible.py tests/web/test_admin.py tests/web/test_details.py tests/web/test_speed.py
 
@@ -60,7 +74,7 @@ pictures: $(VENV)/dev ## Take the pictures of the page that the documents show (
 	@$(BIN)/python -m tests.web.states --documents docs/images
 
 clean: ## Remove the virtual environment and everything made by tools (never instance/)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEER) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -77,4 +91,10 @@ $(VENV)/run: $(VENV)/bin/python requirements.txt
 $(VENV)/dev: $(VENV)/run requirements-dev.txt
 	@echo "Installing the development packages (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(PEER)/ready: bench/requirements.txt
+	@echo "Installing the packages of the service to compare with (once) ..."
+	@$(PYTHON) -m venv $(PEER)
+	@$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@

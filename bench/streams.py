@@ -163,7 +163,8 @@ def served(port: int, **settings: str) -> Iterator[int]:
             "LOG_LEVEL": "warning",
             **settings,
         }
-        process = subprocess.Popen([sys.executable, "-m", "flask", "serve"], cwd=ROOT, env=environ)
+        # What it says goes where errors go: the results alone are the output.
+        process = subprocess.Popen([sys.executable, "-m", "flask", "serve"], cwd=ROOT, env=environ, stdout=sys.stderr)
         try:
             _until_ready(port, process)
             yield process.pid

@@ -50,3 +50,9 @@ def test_every_make_target_of_the_documents_is_there() -> None:
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
             for target in re.findall(r"^make ([a-z-]+)", block, re.MULTILINE):
                 assert target in targets, f"{page.name}: make {target}"
+
+
+def test_every_measurement_is_documented() -> None:
+    targets = set(re.findall(r"^(bench[a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    told = set(re.findall(r"^make (bench[a-z-]*)", (ROOT / "docs/performance.md").read_text(), re.MULTILINE))
+    assert told == targets
