@@ -8,18 +8,14 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import text
 
 from chatsvc import create_app
 from chatsvc.extensions import db
 from config import Settings
-from tests import factories, openapi_check, postgres, quicker
+from tests import factories, openapi_check, postgres, quicker, tables
 from tests.factories import Person
 
 ENGINES = ("sqlite", "postgresql")
-TABLES = ("chat_sessions", "conversations", "personas", "idempotency_keys", "users", "revoked_tokens", "login_throttles", "workers", "audit_events")
-# Most tests touch two or three: asking which takes less than emptying all.
-FILLED = text(" UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {table})" for table in TABLES))
 
 
 quicker.compile_addresses_once()
@@ -78,8 +74,7 @@ def shared_app(database_url: str) -> Iterator[Flask]:
 def app(shared_app: Flask) -> Iterator[Flask]:
     """The application on an empty database."""
     yield shared_app
-    _empty(shared_app)
-    shared_app.extensions["chatsvc.tokens"].clear()
+    tables.empty(shared_app)
 
 
 @pytest.fixture
@@ -138,14 +133,6 @@ def _close(app: Flask) -> None:
     app.extensions["chatsvc.runtime"].stop(wait=True)
     with app.app_context():
         db.engine.dispose()
-
-
-def _empty(app: Flask) -> None:
-    with app.app_context(), db.engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL statement_timeout = 0"))  # that limit is for requests; one test leaves 20,000 messages
-        for (table,) in connection.execute(FILLED).all():
-            connection.execute(text(f"DELETE FROM {table}"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -20,8 +20,8 @@ from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.core.paging import Window
 from chatsvc.core.sessions import Filters
 from chatsvc.extensions import db
-from tests.conftest import TABLES
 from tests.factories import unknown_id
+from tests.tables import TABLES
 
 CAP = 2
 USERS = st.sampled_from(["owner", "stranger"])
