@@ -62,7 +62,7 @@ def followed(app: Flask, reply_id: int, said: HandedOut, server: OwnServer) -> I
     return stream
 
 
-def heard_by(server: OwnServer, seconds: float = 5) -> None:
+def heard_by(server: OwnServer, seconds: float = 30) -> None:
     """Until somebody listens to a reply."""
     until = time.monotonic() + seconds
     with Redis.from_url(server.url) as client:
@@ -96,7 +96,7 @@ def test_a_follower_elsewhere_hears_what_has_not_been_saved_yet(
         handed.say(word)
         began = time.monotonic()
         assert next_text(other, len(word)) == word
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < SLOW - 1
     assert saved(here, reply_id) == "So: "
     monkeypatch.setattr(runtime, "TICK_SECONDS", BEAT)
     handed.say(None)
@@ -153,7 +153,7 @@ def test_without_redis_in_mid_stream_nothing_is_lost_nor_doubled(
             assert next_text(other, len(word)) == word
     finally:
         redis_server.start() if way == "stopped" else redis_server.go_on()
-    heard_by(redis_server, 15)
+    heard_by(redis_server)
     handed.say("again.")
     assert next_text(other, 6) == "again."
     handed.say(None)
