@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import text
 
 from chatsvc import create_app
 from chatsvc.extensions import db
-from tests import factories, openapi_check, postgres
+from config import Settings
+from tests import factories, openapi_check, postgres, quicker, tables
 from tests.factories import Person
 
 ENGINES = ("sqlite", "postgresql")
-TABLES = ("chat_sessions", "conversations", "personas", "idempotency_keys", "users", "revoked_tokens", "login_throttles", "workers", "audit_events")
+
+
+quicker.compile_addresses_once()
+quicker.beat_faster()
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +63,7 @@ def empty_database(engine_name: str, tmp_path: Path, request: pytest.FixtureRequ
 
 @pytest.fixture(scope="session")
 def shared_app(database_url: str) -> Iterator[Flask]:
-    app = openapi_check.watch(create_app(factories.settings(database_url)))
+    app = watched(factories.settings(database_url))
     with app.app_context():
         upgrade()
     yield app
@@ -71,9 +74,7 @@ def shared_app(database_url: str) -> Iterator[Flask]:
 def app(shared_app: Flask) -> Iterator[Flask]:
     """The application on an empty database."""
     yield shared_app
-    _empty(shared_app)
-    shared_app.extensions["chatsvc.tokens"].clear()
-    shared_app.extensions["chatsvc.held"].clear()
+    tables.empty(shared_app)
 
 
 @pytest.fixture
@@ -82,10 +83,12 @@ def make_app(app: Flask, database_url: str) -> Iterator[Callable[..., Flask]]:
     made: list[Flask] = []
 
     def make(**changes: str) -> Flask:
-        made.append(openapi_check.watch(create_app(factories.settings(database_url, **changes))))
+        made.append(watched(factories.settings(database_url, **changes)))
         return made[-1]
 
     yield make
+    for other in made:
+        other.extensions["chatsvc.runtime"].stop()  # all at once, then each is waited for
     for other in made:
         _close(other)
 
@@ -121,18 +124,15 @@ def admin(app: Flask) -> Person:
     return factories.person(app, "admin", role="ADMIN")
 
 
+def watched(settings: Settings) -> Flask:
+    """An application whose every answer is held against the document."""
+    return openapi_check.watch(quicker.trust_the_machine(create_app(settings)))
+
+
 def _close(app: Flask) -> None:
     app.extensions["chatsvc.runtime"].stop(wait=True)
     with app.app_context():
         db.engine.dispose()
-
-
-def _empty(app: Flask) -> None:
-    with app.app_context(), db.engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL statement_timeout = 0"))  # that limit is for requests; one test leaves 20,000 messages
-        for table in TABLES:
-            connection.execute(text(f"DELETE FROM {table}"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -57,6 +57,7 @@ def new_database(server: str, template: str | None = None) -> Iterator[str]:
     """A database of its own, gone afterwards."""
     name = f"chatsvc_test_{uuid.uuid4().hex[:12]}"
     _run(server, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE {template or 'template0'}")
+    _run(server, f"ALTER DATABASE {name} SET synchronous_commit = off")  # nobody pulls the plug on a test
     try:
         yield with_name(server, name)
     finally:

@@ -19,9 +19,8 @@ from chatsvc.core.errors import KeyReused, NotFound
 from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.core.paging import Window
 from chatsvc.core.sessions import Filters
-from chatsvc.extensions import db
-from tests.conftest import TABLES
 from tests.factories import unknown_id
+from tests.tables import empty
 
 CAP = 2
 USERS = st.sampled_from(["owner", "stranger"])
@@ -77,9 +76,7 @@ class Chats(RuleBasedStateMachine):
         self.steps = 0
 
     def teardown(self) -> None:
-        with db.engine.begin() as connection:
-            for table in TABLES:
-                connection.execute(text(f"DELETE FROM {table}"))
+        empty(self.app)
         self.context.pop()
 
     @initialize(target=threads, user=USERS)

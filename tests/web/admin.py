@@ -16,7 +16,7 @@ from sqlalchemy import insert
 from chatsvc.core.models import ChatSession, Circuit, Conversation
 from chatsvc.extensions import db
 from tests.web import browser
-from tests.web.browser import Visit, expect
+from tests.web.browser import Kept, Visit, expect
 from tests.web.conftest import enter
 from tests.web.site import Account, Site, serving
 from tests.web.states import SCHEMES, WIDTHS
@@ -177,16 +177,18 @@ def switched_off(visit: Visit, site: Site) -> None:
 
 def every_state(chromium: Any, site: Site, take: Callable[[Visit, str], None], **options: Any) -> None:
     """Brings the page into each state, as a new admin each time, and hands it over."""
+    kept = Kept(chromium, **options)
     for name, act in STATES.items():
-        with browser.context(chromium, site.address, **options) as windows:
+        with kept.lent(site.address) as windows:
             visit = windows()
             enter(visit, site.admin())
             act(visit, site)
-            visit.page.wait_for_timeout(250)
+            visit.at_rest(visit.page.locator("#page").inner_html)
             take(visit, name)
             while HELD:
                 HELD.pop().abort()
-            visit.page.wait_for_timeout(50)
+            visit.painted()
+    kept.context.close()
 
 
 def whole(visit: Visit) -> None:
@@ -194,7 +196,7 @@ def whole(visit: Visit) -> None:
     height = visit.page.evaluate("document.querySelector('.admin')?.scrollHeight ?? 0")
     width = visit.page.viewport_size["width"]
     visit.page.set_viewport_size({"width": width, "height": max(780, height)})
-    visit.page.wait_for_timeout(200)
+    visit.painted()
 
 
 def main(folder: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests import tables
 from tests.web import browser
-from tests.web.browser import Visit
+from tests.web.browser import Kept, Visit
 from tests.web.site import PASSWORD, Account, Site, serving
 
 Windows = Callable[[], Visit]
@@ -18,6 +19,14 @@ Windows = Callable[[], Visit]
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with serving(tmp_path_factory.mktemp("site")) as found:
         yield found
+
+
+@pytest.fixture
+def bare(site: Site) -> Iterator[Site]:
+    """The service where nothing has happened yet; what a test makes there for everybody to see is gone afterwards."""
+    tables.empty(site.app)
+    yield site
+    tables.empty(site.app)
 
 
 @pytest.fixture(scope="session")
@@ -32,17 +41,23 @@ def chromium() -> Iterator[Any]:
         found.close()
 
 
+@pytest.fixture(scope="session")
+def kept(chromium: Any) -> Kept:
+    """The browser of all who need no other: making one anew, with nothing in its cache, takes longer than most tests."""
+    return Kept(chromium)
+
+
 @pytest.fixture
 def account(site: Site) -> Account:
     return site.account()
 
 
 @pytest.fixture
-def windows(site: Site, chromium: Any, account: Account) -> Iterator[Windows]:
+def windows(site: Site, kept: Kept, account: Account) -> Iterator[Windows]:
     """New windows of the person's browser, which is signed in; at the end nothing may have gone wrong in any of them."""
     site.split = False
-    with browser.context(chromium, site.address) as visit:
-        enter(visit(), account)
+    with kept.lent(site.address) as visit:
+        enter(kept.first, account)
         yield visit
 
 

@@ -22,7 +22,7 @@ from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.extensions import db
 from chatsvc.responders.base import Answer, Question, ResponderError, Stop
 from chatsvc.responders.echo import Echo
-from tests import factories
+from tests import factories, quicker
 from tests.api.v1.streams import HandedOut
 
 PASSWORD = "correct horse battery"
@@ -117,6 +117,7 @@ class Site:
         with self.app.app_context():
             users.disable(who.name)
             self.app.extensions["chatsvc.tokens"].clear()
+            self.app.extensions["chatsvc.held"].clear()
 
     def let_in(self, who: Account) -> None:
         with self.app.app_context():
@@ -157,7 +158,7 @@ def _single(body: Any) -> Iterator[bytes]:
 
 @contextmanager
 def serving(folder: Path, **changes: str) -> Iterator[Site]:
-    app = create_app(factories.settings(f"sqlite:///{folder / 'page.db'}", CHAT_INSTANCE_PATH=str(folder), **changes))
+    app = quicker.trust_the_machine(create_app(factories.settings(f"sqlite:///{folder / 'page.db'}", CHAT_INSTANCE_PATH=str(folder), **changes)))
     with app.app_context():
         upgrade()
     with at(app) as site:

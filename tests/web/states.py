@@ -12,7 +12,7 @@ from typing import Any
 from chatsvc.responders.base import ResponderError
 from tests.api.v1 import rows
 from tests.web import browser
-from tests.web.browser import Visit
+from tests.web.browser import Kept, Visit
 from tests.web.conftest import enter
 from tests.web.site import Account, Site, serving
 
@@ -288,26 +288,27 @@ LATER: list[Callable[[], None]] = []
 def show_sidebar(visit: Visit) -> None:
     if visit.page.viewport_size["width"] < 768:
         visit.button("Show chats").click()
-    visit.page.wait_for_timeout(300)
+    visit.button("+ New Chat").wait_for()
 
 
 def every_state(chromium: Any, site: Site, take: Callable[[Visit, str], None], names: list[str], **options: Any) -> None:
     """Brings the page into each state, as somebody new each time, and hands it over."""
+    kept = Kept(chromium, **options)
     for name in names:
         who = site.account()
-        chats = furnish(site, who) if name != "first-visit" else {}
-        with browser.context(chromium, site.address, **options) as windows:
+        chats = furnish(site, who) if name not in ("sign-in", "first-visit") else {}
+        with kept.lent(site.address) as windows:
             visit = windows()
             if name != "sign-in":
                 enter(visit, who)
                 STATES[name](visit, site, who, chats)
             else:
                 visit.open().page.get_by_label("Username").wait_for()
-            visit.page.wait_for_timeout(250)
+            visit.at_rest(visit.page.locator("#page").inner_html)
             take(visit, name)
-            visit.page.context.set_offline(False)
             while LATER:
                 LATER.pop()()
+    kept.context.close()
 
 
 ALL = ["sign-in", *STATES]

@@ -12,15 +12,13 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.web import admin, browser
+from tests.web import admin
 from tests.web.admin import ADMIN, exchanges, opened
-from tests.web.browser import EVERYTHING, Visit, expect
+from tests.web.browser import EVERYTHING, Kept, Visit, expect
 from tests.web.conftest import enter
 from tests.web.payloads import PAYLOADS
 from tests.web.site import PASSWORD, Site, at, serving
 from tests.web.test_accessible import AXE, RUN
-
-WHOLE = {"viewport": {"width": 1280, "height": 800}}
 
 
 @pytest.fixture(scope="module")
@@ -31,25 +29,25 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @contextmanager
-def visiting(chromium: Any, site: Site, **options: Any) -> Iterator[Visit]:
+def visiting(kept: Kept, site: Site) -> Iterator[Visit]:
     """A window of an admin."""
-    with browser.context(chromium, site.address, **{**WHOLE, **options}) as windows:
+    with kept.lent(site.address) as windows:
         visit = windows()
         enter(visit, site.admin())
         yield visit
 
 
 @pytest.fixture
-def visit(furnished: Site, chromium: Any) -> Iterator[Visit]:
-    with visiting(chromium, furnished) as found:
+def visit(furnished: Site, kept: Kept) -> Iterator[Visit]:
+    with visiting(kept, furnished) as found:
         yield found
 
 
 @pytest.fixture
-def bare(tmp_path: Path, chromium: Any) -> Iterator[tuple[Site, Visit]]:
+def beginning(bare: Site, kept: Kept) -> Iterator[tuple[Site, Visit]]:
     """A service where nothing has happened yet, and an admin's window."""
-    with serving(tmp_path) as site, visiting(chromium, site) as found:
-        yield site, found
+    with visiting(kept, bare) as found:
+        yield bare, found
 
 
 def asked(visit: Visit, query: str) -> Any:
@@ -71,31 +69,29 @@ def row(visit: Visit, name: str) -> Any:
 # Who gets in
 
 
-def test_nobody_signed_in_gets_the_sign_in_and_stays_here(furnished: Site, chromium: Any) -> None:
+def test_nobody_signed_in_gets_the_sign_in_and_stays_here(furnished: Site, kept: Kept) -> None:
     who = furnished.admin()
-    with browser.context(chromium, furnished.address) as windows:
+    with kept.lent(furnished.address) as windows:
         visit = windows().open(f"{ADMIN}?days=7")
         expect(visit.page.get_by_role("heading", name="Sign in")).to_be_visible()
         visit.page.get_by_label("Username").fill(who.name)
         visit.page.get_by_label("Password").fill(PASSWORD)
         visit.button("Login").click()
         expect(visit.page.get_by_role("heading", name="How it is going")).to_be_visible()
-        assert visit.page.url.endswith("/chat-ui/admin?days=7")
+        expect(visit.page).to_have_url(f"{visit.address}{ADMIN}?days=7")
         visit.button("Logout").click()
         expect(visit.page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_who_is_no_admin_is_told_so_and_nothing_is_asked(furnished: Site, chromium: Any) -> None:
+def test_who_is_no_admin_is_told_so_and_nothing_is_asked(furnished: Site, kept: Kept) -> None:
     who = furnished.account()
-    with browser.context(chromium, furnished.address) as windows:
+    with kept.lent(furnished.address) as windows:
         visit = windows()
         enter(visit, who)
-        requests: list[str] = []
-        visit.page.on("request", lambda request: requests.append(request.url))
         visit.open(ADMIN)
         expect(visit.page.get_by_role("heading", name="For admins only")).to_be_visible()
         expect(visit.page.get_by_role("main")).to_contain_text(f"You are signed in as {who.name}, who is not an admin here.")
-        assert not [one for one in requests if "/api/" in one or "/auths/users" in one]
+        assert not [one.url for one in visit.requests if "/api/" in one.url or "/auths/users" in one.url]
         visit.page.get_by_role("link", name="Back to your chats").click()
         visit.field.wait_for()
         expect(visit.page.get_by_role("link", name="Admin")).to_have_count(0)
@@ -112,8 +108,8 @@ def test_an_admin_finds_the_page_from_the_chats_and_the_chats_from_the_page(visi
 # Figures and plots
 
 
-def test_a_whole_look_on_both_engines(app: Flask, chromium: Any) -> None:
-    with at(app) as site, visiting(chromium, site) as visit:
+def test_a_whole_look_on_both_engines(app: Flask, kept: Kept) -> None:
+    with at(app) as site, visiting(kept, site) as visit:
         person, gardener = site.account(), site.persona("Gardener")
         ended: list[admin.Ended] = [("COMPLETED", 0, 400, None)] * 3 + [("FAILED", 0, 900, "bad_status"), ("ACTIVE", 0, 0, None), ("COMPLETED", 3, 2500, None)]
         exchanges(site, person, gardener, [*ended, ("TIMEOUT", 2, 9000, "cleanup"), ("COMPLETED", 60, 100, None)])
@@ -217,12 +213,11 @@ def test_the_period_and_the_persona_stand_in_the_address(visit: Visit) -> None:
     expect(when).to_have_text("30 days, by the day they began (UTC)")
     visit.page.get_by_text("90 days", exact=True).click()
     expect(when).to_have_text("90 days, by the day they began (UTC)")
-    assert visit.page.url.endswith(f"{ADMIN}?days=90")
-    everybody = figure(visit, "Active now").text_content()
+    expect(visit.page).to_have_url(f"{visit.address}{ADMIN}?days=90")
+    expect(figure(visit, "Active now")).to_have_text("6")
     visit.page.get_by_label("Figures of").select_option("Cook")
     expect(figure(visit, "Active now")).to_have_text("3")
-    assert everybody == "6"
-    assert re.search(r"\?days=90&persona=[0-9a-f-]{36}$", visit.page.url)
+    expect(visit.page).to_have_url(re.compile(r"\?days=90&persona=[0-9a-f-]{36}$"))
     visit.page.reload()
     expect(figure(visit, "Active now")).to_have_text("3")
     expect(visit.page.get_by_label("Figures of").locator("option:checked")).to_have_text("Cook")
@@ -235,8 +230,8 @@ def test_the_period_and_the_persona_stand_in_the_address(visit: Visit) -> None:
 # Empty, loading, failing, refreshing
 
 
-def test_where_nothing_has_happened_words_say_so(bare: tuple[Site, Visit]) -> None:
-    _, visit = bare
+def test_where_nothing_has_happened_words_say_so(beginning: tuple[Site, Visit]) -> None:
+    _, visit = beginning
     opened(visit)
     for words in ("No session has begun in these days.", "No exchange of these days has ended.", "No exchange of these days was answered."):
         expect(visit.page.get_by_text(words)).to_be_visible()
@@ -262,15 +257,15 @@ def test_what_did_not_come_is_told_and_asked_for_again(visit: Visit) -> None:
     expect(figure(visit, "Active now")).to_have_text("6")
 
 
-def test_where_personas_are_switched_off_the_rest_is_there(tmp_path: Path, chromium: Any) -> None:
-    with serving(tmp_path, ENABLE_CHAT_SESSIONS="false") as site, visiting(chromium, site) as visit:
+def test_where_personas_are_switched_off_the_rest_is_there(tmp_path: Path, kept: Kept) -> None:
+    with serving(tmp_path, ENABLE_CHAT_SESSIONS="false") as site, visiting(kept, site) as visit:
         visit.open(ADMIN)
         expect(visit.page.get_by_role("alert")).to_contain_text("Conversations and personas are switched off here")
         expect(figure(visit, "Active now")).to_have_text("0")
 
 
-def test_a_refresh_moves_nothing_and_brings_what_is_new(bare: tuple[Site, Visit]) -> None:
-    site, visit = bare
+def test_a_refresh_moves_nothing_and_brings_what_is_new(beginning: tuple[Site, Visit]) -> None:
+    site, visit = beginning
     person, gardener = site.account(), site.persona("Gardener")
     exchanges(site, person, gardener, [("COMPLETED", 0, 400, None)] * 2)
     opened(visit)
@@ -278,11 +273,12 @@ def test_a_refresh_moves_nothing_and_brings_what_is_new(bare: tuple[Site, Visit]
     visit.page.evaluate("""() => { window.shifts = []; new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((one) => one.value)))
       .observe({type: "layout-shift", buffered: false}); }""")
     heading = plot(visit, "Failures").get_by_role("heading")
-    before = heading.bounding_box()
+    before = visit.at_rest(heading.bounding_box)
     exchanges(site, person, gardener, [("COMPLETED", 0, 400, None), ("FAILED", 1, 400, "timeout")])
     visit.page.evaluate("[...document.querySelectorAll('button')].find((one) => one.textContent === 'Refresh').click()")
     expect(plot(visit, "Sessions by status").locator(".legend li").first).to_have_text("Completed 3")
     expect(visit.page.locator(".plots")).to_have_attribute("aria-busy", "false")
+    visit.painted()
     assert heading.bounding_box() == before
     assert visit.page.evaluate("window.shifts") == []
 
@@ -299,8 +295,8 @@ def test_tables_say_how_personas_and_their_breakers_stand(visit: Visit) -> None:
     expect(figure(visit, "Active now")).to_have_text("3")
 
 
-def test_a_persona_is_made_changed_and_switched_off(bare: tuple[Site, Visit]) -> None:
-    _, visit = bare
+def test_a_persona_is_made_changed_and_switched_off(beginning: tuple[Site, Visit]) -> None:
+    _, visit = beginning
     opened(visit)
     visit.button("+ New persona").click()
     expect(visit.page.get_by_label("Name", exact=True)).to_be_focused()
@@ -315,8 +311,6 @@ def test_a_persona_is_made_changed_and_switched_off(bare: tuple[Site, Visit]) ->
     visit.button("Edit Gardener").click()
     assert "between the two of us" not in visit.page.content()
     expect(visit.page.get_by_label("Signing secret", exact=True)).to_have_value("")
-    sent: list[Any] = []
-    visit.page.on("request", lambda request: sent.append(request.post_data_json) if request.method == "PATCH" else None)
     visit.page.get_by_label("Name", exact=True).fill("Head gardener")
     visit.button("Save").click()
     expect(row(visit, "Head gardener")).to_be_visible()
@@ -328,12 +322,12 @@ def test_a_persona_is_made_changed_and_switched_off(bare: tuple[Site, Visit]) ->
     expect(row(visit, "Head gardener")).to_contain_text("Switched off")
     visit.button("Switch on Head gardener").click()
     expect(visit.button("Switch off Head gardener")).to_be_visible()
-    assert sent == [{"name": "Head gardener"}, {"isActive": False}, {"isActive": True}]
+    assert [one.post_data_json for one in visit.requests if one.method == "PATCH"] == [{"name": "Head gardener"}, {"isActive": False}, {"isActive": True}]
     expect(visit.page.get_by_role("region", name="Recent events, table")).to_contain_text("changed: name")
 
 
-def test_more_events_and_users_are_shown_when_asked_for(bare: tuple[Site, Visit]) -> None:
-    site, visit = bare
+def test_more_events_and_users_are_shown_when_asked_for(beginning: tuple[Site, Visit]) -> None:
+    site, visit = beginning
     for number in range(25):
         site.account(f"person {number:02}")
         site.persona(f"Persona {number:02}")
@@ -346,8 +340,8 @@ def test_more_events_and_users_are_shown_when_asked_for(bare: tuple[Site, Visit]
         expect(listed.get_by_role("rowheader")).to_have_count(26 if name == "Users" else 27)
 
 
-def test_whatever_names_and_details_say_is_shown_as_words(bare: tuple[Site, Visit]) -> None:
-    site, visit = bare
+def test_whatever_names_and_details_say_is_shown_as_words(beginning: tuple[Site, Visit]) -> None:
+    site, visit = beginning
     names = sorted({payload[:255] for payload in PAYLOADS})
     for name in names:
         site.persona(name, kind="openai", model=name, base_url="http://models.example/")
@@ -373,11 +367,11 @@ def test_whatever_names_and_details_say_is_shown_as_words(bare: tuple[Site, Visi
 
 
 @pytest.mark.parametrize("width", [320, 768, 1440])
-def test_no_width_needs_a_sideways_scroll_of_the_page(furnished: Site, chromium: Any, width: int) -> None:
-    with visiting(chromium, furnished, viewport={"width": width, "height": 780}) as visit:
-        opened(visit, "?days=90")
-        assert visit.page.evaluate("document.querySelector('.admin').scrollWidth <= document.querySelector('.admin').clientWidth")
-        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+def test_no_width_needs_a_sideways_scroll_of_the_page(visit: Visit, width: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 780})
+    opened(visit, "?days=90")
+    visit.until(lambda: visit.page.evaluate("document.querySelector('.admin').scrollWidth <= document.querySelector('.admin').clientWidth"))
+    visit.until(lambda: visit.page.evaluate("document.documentElement.scrollWidth") <= width)
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)] if EVERYTHING else [("dark", 360)])

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import gzip
 import re
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -18,12 +16,12 @@ import chatsvc
 from chatsvc.extensions import db
 from chatsvc.web import files as pages
 from tests import factories
+from tests.web import browser
+from tests.web.browser import expect
 
 PAGES = ("/docs", "/redoc")
 REFERENCE = re.compile(r'(?:src|href|data-url)="([^"]+)"')
 INLINE = re.compile(r"<script(?![^>]* src=)|<style|\son[a-z]+=|\sstyle=")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-BROWSER = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +129,14 @@ def test_a_file_has_no_other_version(service: Flask) -> None:
     assert service.test_client().get("/static/000000000000/docs/docs.css").status_code == 404
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 @pytest.mark.parametrize("page", PAGES)
-def test_a_browser_shows_the_page_and_refuses_nothing(address: str, page: str, tmp_path: Path) -> None:
-    # Nothing but this machine can be found by name, so that a request to elsewhere would fail and be told of.
-    options = (*BROWSER, f"--user-data-dir={tmp_path}", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--virtual-time-budget=20000")
-    found = subprocess.run(
-        [str(CHROMIUM), *options, "--enable-logging=stderr", "--dump-dom", address + page], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "Create a session" in found.stdout
-    assert "/api/v1/chat/stream/{reply_id}/cancel" in found.stdout
-    assert [line for line in found.stderr.splitlines() if "CONSOLE" in line] == []
+def test_a_browser_shows_the_page_and_refuses_nothing(address: str, page: str, chromium: Any) -> None:
+    with browser.context(chromium, address) as windows:  # which asks whether anything was refused
+        said: list[str] = []
+        visit = windows()
+        visit.page.on("console", lambda message: said.append(message.text))
+        visit.open(page)
+        for words in ("Create a session", "/api/v1/chat/stream/{reply_id}/cancel"):
+            expect(visit.page.locator("body")).to_contain_text(words)
+        visit.painted()
+        assert said == []

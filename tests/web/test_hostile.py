@@ -21,7 +21,7 @@ STRANGE = """() => [...document.querySelectorAll(".log *")].filter((one) =>
 
 
 def is_quiet(visit: Visit) -> None:
-    visit.page.wait_for_timeout(50)
+    visit.painted()
     assert visit.found() == []
     assert visit.page.evaluate(STRANGE) == []
 
@@ -36,10 +36,12 @@ def test_titles_are_words(site: Site, account: Account, visit: Visit) -> None:
     visit.page.reload()
     titles = visit.sidebar.locator(".chat-title")
     expect(titles.first).to_be_visible()
-    for _ in range(5):
+
+    def all_there() -> bool:
         visit.sidebar.locator(".list").evaluate("(list) => list.scrollTo(0, list.scrollHeight)")
-        visit.page.wait_for_timeout(200)
-    expect(titles).to_have_count(len(PAYLOADS))
+        return bool(titles.count() == len(PAYLOADS))
+
+    visit.until(all_there)
     assert [one.split() for one in titles.all_text_contents()] == [payload[:255].split() for payload in reversed(PAYLOADS)]
     is_quiet(visit)
 
@@ -75,10 +77,12 @@ def test_messages_and_their_metadata_are_words_in_a_chat_that_is_read(site: Site
         post(visit, f"/api/v1/chat-sessions/{chat_id}/messages", {"content": payload, "message_type": "system"})
     visit.open(f"/chat-ui/{chat_id}")
     expect(visit.page.locator(".formatted").last).to_be_attached()
-    for _ in range(6):
+
+    def all_there() -> bool:
         visit.log.evaluate("(log) => log.scrollTo(0, 0)")
-        visit.page.wait_for_timeout(200)
-    expect(visit.page.locator(".message")).to_have_count(48 + len(PAYLOADS) + 5)
+        return bool(visit.page.locator(".message").count() == 48 + len(PAYLOADS) + 5)
+
+    visit.until(all_there)
     assert visit.said("user").all_text_contents() == list(PAYLOADS[:24])
     is_quiet(visit)
 
@@ -98,9 +102,9 @@ def test_a_reply_is_words_while_it_is_streamed_split_at_every_byte(site: Site, a
         for character in payload:
             handed.say(character)
         handed.say(None)
-        expect(visit.button("Send")).to_be_visible()
+        expect(visit.log).to_have_attribute("aria-busy", "false")
         is_quiet(visit)
-    assert visit.said("user").all_text_contents() == list(PAYLOADS[part::6])
+    visit.becomes(visit.said("user").all_text_contents, list(PAYLOADS[part::6]))
     visit.page.reload()
     expect(visit.said("user")).to_have_count(len(PAYLOADS[part::6]))
     is_quiet(visit)

@@ -25,9 +25,9 @@ def test_the_persons_messages_stand_right_on_purple_and_the_assistants_left_on_w
     visit.open(f"/chat-ui/{site.chat(account, 'Trip', ['Hello', 'Hi there'])}")
     mine, theirs = visit.said("user"), visit.said("assistant")
     expect(theirs).to_have_text("Hi there")
-    assert colours(mine) == (PURPLE, WHITE)
-    assert colours(theirs)[0] == (WHITE if scheme == "light" else "rgb(31, 31, 37)")
-    column = visit.page.locator(".column").bounding_box()
+    visit.becomes(lambda: colours(mine), (PURPLE, WHITE))
+    visit.becomes(lambda: colours(theirs)[0], WHITE if scheme == "light" else "rgb(31, 31, 37)")
+    column = visit.at_rest(visit.page.locator(".column").bounding_box)
     assert mine.bounding_box()["x"] + mine.bounding_box()["width"] == pytest.approx(column["x"] + column["width"] - 16, abs=1)
     assert theirs.bounding_box()["x"] == pytest.approx(column["x"] + 16, abs=1)
     assert column["width"] <= 760
@@ -39,7 +39,7 @@ def test_markdown_is_shown_as_what_it_means(site: Site, account: Account, visit:
     expect(reply.locator(".hljs-keyword").first).to_be_attached()
     expect(reply.get_by_role("listitem")).to_have_count(3)
     expect(reply.get_by_role("table")).to_have_count(1)
-    assert reply.locator("td").last.evaluate("(cell) => getComputedStyle(cell).textAlign") == "right"
+    expect(reply.locator("td").last).to_have_css("text-align", "right")
     expect(reply.locator("blockquote")).to_contain_text("Python also has")
     link = reply.get_by_role("link", name="the tutorial")
     for name, value in (("href", "https://docs.example/loops"), ("target", "_blank"), ("rel", "noopener noreferrer nofollow")):
@@ -54,14 +54,14 @@ def test_a_text_looks_the_same_streamed_as_read(site: Site, account: Account, vi
     for start in range(0, len(text), 11):
         handed.say(text[start : start + 11])
         if start % 110 == 0:
-            visit.page.wait_for_timeout(20)
+            visit.painted()
     handed.say(None)
     expect(visit.button("Send")).to_be_visible()
     expect(visit.said("assistant").locator(".hljs-keyword").first).to_be_attached()
-    streamed = visit.page.locator(".formatted").inner_html()
+    streamed = visit.at_rest(visit.page.locator(".formatted").inner_html)
     visit.page.reload()
     expect(visit.said("assistant").locator(".hljs-keyword").first).to_be_attached()
-    assert visit.page.locator(".formatted").inner_html() == streamed
+    visit.becomes(visit.page.locator(".formatted").inner_html, streamed)
 
 
 def test_what_a_model_takes_long_to_load_is_shown_as_plain_text_meanwhile(site: Site, account: Account, visit: Visit) -> None:

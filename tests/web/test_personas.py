@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.web import browser
-from tests.web.browser import Visit, expect
+from tests.web.browser import Kept, Visit, expect
 from tests.web.conftest import enter
 from tests.web.payloads import PAYLOADS
-from tests.web.site import Account, Site, serving
+from tests.web.site import Site
 
 USUAL = "The usual responder"
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Site]:
-    """A service of the test's own: everybody sees its personas."""
-    with serving(tmp_path) as found:
-        yield found
+def own(bare: Site) -> Site:
+    """A service that is the test's own, since everybody sees its personas."""
+    return bare
 
 
 @pytest.fixture
-def who(own: Site) -> Account:
-    return own.account()
-
-
-@pytest.fixture
-def visit(own: Site, chromium: Any, who: Account) -> Iterator[Visit]:
-    with browser.context(chromium, own.address) as windows:
+def visit(own: Site, kept: Kept) -> Iterator[Visit]:
+    with kept.lent(own.address) as windows:
         one = windows()
-        enter(one, who)
+        enter(one, own.account())
         yield one
 
 
@@ -42,9 +34,8 @@ def choice(visit: Visit) -> Any:
 
 
 def sends(visit: Visit) -> list[dict[str, Any]]:
-    sent: list[dict[str, Any]] = []
-    visit.page.on("request", lambda request: sent.append(request.post_data_json) if request.url.endswith("/chat/stream") else None)
-    return sent
+    """What has been sent so far."""
+    return [one.post_data_json for one in visit.requests if one.url.endswith("/chat/stream")]
 
 
 def answered_by(own: Site, visit: Visit) -> Any:
@@ -67,7 +58,6 @@ def test_nothing_is_said_of_personas_where_there_is_none(own: Site, visit: Visit
 def test_a_new_chat_is_answered_by_whom_one_chose_until_one_chooses_again(own: Site, visit: Visit) -> None:
     gardener, cook = own.persona("Gardener"), own.persona("Cook")
     own.switch(own.persona("Asleep"), on=False)
-    sent = sends(visit)
     visit.open()
     expect(choice(visit).locator("option")).to_have_text([USUAL, "Cook", "Gardener"])
     choice(visit).select_option("Gardener")
@@ -80,6 +70,7 @@ def test_a_new_chat_is_answered_by_whom_one_chose_until_one_chooses_again(own: S
     visit.write("Again")
     expect(visit.said("assistant")).to_have_text(["Hello", "Again"])
     choice(visit).select_option("Cook")
+    expect(choice(visit)).to_have_value(cook)
     visit.page.reload()
     expect(choice(visit)).to_have_value(cook)
     visit.write("And you?")
@@ -89,7 +80,7 @@ def test_a_new_chat_is_answered_by_whom_one_chose_until_one_chooses_again(own: S
     visit.write("Who else?")
     expect(visit.said("assistant")).to_have_text(["Hello", "Again", "And you?", "Who else?"])
     assert answered_by(own, visit) is None
-    assert [one.get("persona_id", "none") for one in sent] == [gardener, "none", cook, None]
+    assert [one.get("persona_id", "none") for one in sends(visit)] == [gardener, "none", cook, None]
     visit.open()
     expect(choice(visit)).to_have_value("")
 
@@ -149,7 +140,6 @@ def test_it_is_told_of_before_anything_is_sent(own: Site, visit: Visit) -> None:
 
 def test_a_message_that_did_not_arrive_goes_to_whom_it_was_meant_for(own: Site, visit: Visit) -> None:
     gardener = own.persona("Gardener")
-    sent = sends(visit)
     visit.open()
     choice(visit).select_option("Gardener")
     visit.page.context.set_offline(True)
@@ -161,7 +151,7 @@ def test_a_message_that_did_not_arrive_goes_to_whom_it_was_meant_for(own: Site, 
     choice(visit).select_option(USUAL)
     visit.button("Retry").click()
     expect(visit.said("assistant")).to_have_text("Hello")
-    assert {one["persona_id"] for one in sent} == {gardener}
+    assert {one["persona_id"] for one in sends(visit)} == {gardener}
 
 
 def test_names_of_personas_are_words(own: Site, visit: Visit) -> None:

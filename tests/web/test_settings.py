@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.web import browser
-from tests.web.browser import Visit, expect
+from tests.web.browser import Kept, Visit, expect
 from tests.web.conftest import enter
 from tests.web.site import Account, Site, serving
 
 
-def test_where_no_messages_are_kept_one_can_chat_all_the_same(chromium: Any, tmp_path: Path) -> None:
-    with serving(tmp_path, CHAT_ENABLE_MESSAGE_HISTORY="false") as site, browser.context(chromium, site.address) as windows:
+def test_where_no_messages_are_kept_one_can_chat_all_the_same(kept: Kept, tmp_path: Path) -> None:
+    with serving(tmp_path, CHAT_ENABLE_MESSAGE_HISTORY="false") as site, kept.lent(site.address) as windows:
         visit = windows()
         who = site.account()
         enter(visit, who)
@@ -30,24 +29,22 @@ def test_where_no_messages_are_kept_one_can_chat_all_the_same(chromium: Any, tmp
         expect(visit.log.get_by_text("Nothing here yet. Write the first message.")).to_be_visible()
 
 
-def test_where_registration_is_closed_nobody_is_offered_it(chromium: Any, tmp_path: Path) -> None:
-    with serving(tmp_path, CHAT_REGISTRATION="false") as site, browser.context(chromium, site.address) as windows:
+def test_where_registration_is_closed_nobody_is_offered_it(kept: Kept, tmp_path: Path) -> None:
+    with serving(tmp_path, CHAT_REGISTRATION="false") as site, kept.lent(site.address) as windows:
         visit = windows().open()
         expect(visit.button("Login")).to_be_visible()
         expect(visit.button("Make an account")).to_have_count(0)
 
 
-def test_where_personas_are_switched_off_the_page_says_nothing_of_them(chromium: Any, tmp_path: Path) -> None:
-    with serving(tmp_path, ENABLE_CHAT_SESSIONS="false") as site, browser.context(chromium, site.address) as windows:
+def test_where_personas_are_switched_off_the_page_says_nothing_of_them(kept: Kept, tmp_path: Path) -> None:
+    with serving(tmp_path, ENABLE_CHAT_SESSIONS="false") as site, kept.lent(site.address) as windows:
         visit = windows()
-        asked: list[str] = []
-        visit.page.on("request", lambda request: asked.append(request.url))
         enter(visit, site.account())
         visit.open()
         visit.write("Hello")
         expect(visit.said("assistant")).to_have_text("Hello")
         expect(visit.page.get_by_label("Answered by")).to_have_count(0)
-        assert not [one for one in asked if "/api/personas" in one]
+        assert not [one.url for one in visit.requests if "/api/personas" in one.url]
 
 
 def test_a_chat_whose_making_was_not_answered_is_made_once(site: Site, account: Account, visit: Visit) -> None:

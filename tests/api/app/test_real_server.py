@@ -21,7 +21,7 @@ from config import ROOT
 from tests import factories
 from tests.api.app.accounts import NOBODY, PASSWORD, account
 
-LONG = 20.0
+LONG = 60.0
 
 
 class Server:

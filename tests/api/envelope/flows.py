@@ -107,7 +107,7 @@ def events(admin: Person, action: str) -> list[Body]:
     return cast("list[Body]", found["events"])
 
 
-def until(check: Callable[[], Any], seconds: float = 10.0) -> Any:
+def until(check: Callable[[], Any], seconds: float = 30.0) -> Any:
     """What this comes to, once it comes to anything."""
     end = time.monotonic() + seconds
     while not (found := check()):
@@ -122,11 +122,11 @@ def ended(who: Person, session_id: str) -> Body:
 
 
 def held_back(n8n: Upstream, answer: bytes = b'{"output": "Too late"}') -> threading.Event:
-    """From now on answers once the test lets it go, or after ten seconds."""
+    """From now on answers once the test lets it go, or after half a minute."""
     gate = threading.Event()
 
     def script(caller: Caller) -> None:
-        gate.wait(10)
+        gate.wait(30)
         caller.answer(answer)
 
     n8n.script = script

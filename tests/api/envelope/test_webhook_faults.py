@@ -186,12 +186,12 @@ def meanwhile(who: Line, upstream: Upstream, do: Callable[[str], Any]) -> tuple[
     asked = len(upstream.requests)
     sender = threading.Thread(target=lambda: told.append(who.send()))
     sender.start()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while len(upstream.requests) == asked:
         assert time.monotonic() < until
         time.sleep(0.01)
     do(who.newest()["sessionId"])
-    sender.join(10)
+    sender.join(30)
     return told[0].status_code, cast("Body", told[0].json)
 
 

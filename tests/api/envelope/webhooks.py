@@ -55,7 +55,7 @@ class Line:
     def session(self, session_id: str) -> Body:
         return read(self.who, session_id)
 
-    def ended(self, session_id: str, seconds: float = 10) -> Body:
+    def ended(self, session_id: str, seconds: float = 30) -> Body:
         """The exchange, once it has ended."""
         until = time.monotonic() + seconds
         while (found := self.session(session_id))["status"] == "ACTIVE":

@@ -199,7 +199,7 @@ MESSAGE = {"content": "Hello", "message_type": "user"}
 
 
 def wait_until(app: Flask, waits_for: str) -> None:
-    for _ in range(300):
+    for _ in range(3000):
         if rows.run(app, f"SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = '{waits_for}'"):
             return
         time.sleep(0.01)

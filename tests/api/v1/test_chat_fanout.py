@@ -21,6 +21,7 @@ from tests.api.common.redis_server import OwnServer, own_server
 from tests.api.v1.streams import CHAT, Event, HandedOut, follow, text_of
 from tests.factories import person
 
+BEAT = 0.4  # as it is shipped: what comes live is told from what is read at each beat
 SLOW = 3.0  # a heartbeat that comes so seldom saves nothing while a test looks
 
 
@@ -34,10 +35,11 @@ def redis_server() -> Iterator[OwnServer]:
 def two(redis_server: OwnServer, make_app: Callable[..., Flask], handed: HandedOut, monkeypatch: pytest.MonkeyPatch) -> tuple[Flask, Flask]:
     """Two processes' worth of the service; the first one's responder says what it is handed."""
     monkeypatch.setattr(fanout, "AWAY_SECONDS", 0.2)
+    monkeypatch.setattr(runtime, "TICK_SECONDS", BEAT)
     here, elsewhere = make_app(REDIS_URL=redis_server.url), make_app(REDIS_URL=redis_server.url)
     here.extensions["chatsvc.responder"] = handed
     here.extensions["chatsvc.runtime"].start()
-    time.sleep(runtime.TICK_SECONDS / 2)  # two hearts that beat together would read each piece as soon as it is saved
+    time.sleep(BEAT / 2)  # two hearts that beat together would read each piece as soon as it is saved
     elsewhere.extensions["chatsvc.runtime"].start()
     return here, elsewhere
 
@@ -60,7 +62,7 @@ def followed(app: Flask, reply_id: int, said: HandedOut, server: OwnServer) -> I
     return stream
 
 
-def heard_by(server: OwnServer, seconds: float = 5) -> None:
+def heard_by(server: OwnServer, seconds: float = 30) -> None:
     """Until somebody listens to a reply."""
     until = time.monotonic() + seconds
     with Redis.from_url(server.url) as client:
@@ -94,9 +96,9 @@ def test_a_follower_elsewhere_hears_what_has_not_been_saved_yet(
         handed.say(word)
         began = time.monotonic()
         assert next_text(other, len(word)) == word
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < SLOW - 1
     assert saved(here, reply_id) == "So: "
-    monkeypatch.setattr(runtime, "TICK_SECONDS", 0.4)
+    monkeypatch.setattr(runtime, "TICK_SECONDS", BEAT)
     handed.say(None)
     assert [event.name for event in other] == ["done"]
     assert text_of(list(stream)) == "So: Not saved yet"
@@ -151,7 +153,7 @@ def test_without_redis_in_mid_stream_nothing_is_lost_nor_doubled(
             assert next_text(other, len(word)) == word
     finally:
         redis_server.start() if way == "stopped" else redis_server.go_on()
-    heard_by(redis_server, 15)
+    heard_by(redis_server)
     handed.say("again.")
     assert next_text(other, 6) == "again."
     handed.say(None)

@@ -36,7 +36,7 @@ def saved_text(app: Flask, reply_id: int) -> str:
         return "".join(chunk.text for chunk in replies.chunks([reply_id]))
 
 
-def until(true: Callable[[], bool], seconds: float = 10) -> None:
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
     ends_at = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < ends_at, "did not happen in time"
@@ -124,7 +124,7 @@ def test_a_reply_is_stopped_from_anywhere_and_its_text_kept(app: Flask, owner: P
     began = time.monotonic()
     path = f"{CHAT}/stream/{first.data['reply_id']}/cancel"
     stopped = caller.post(path)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
     assert (stopped.status_code, told(stopped)["status"], told(stopped)["content"]) == (200, "cancelled", "Kept")
     last = list(stream)[-1]
     assert (last.name, last.data["assistant_message"]["status"]) == ("done", "cancelled")
@@ -296,5 +296,5 @@ def test_a_reply_that_says_nothing_new_is_taken_up_at_once_all_the_same(owner: P
     began = time.monotonic()
     response = owner.get(f"{CHAT}/stream/{stream.data['reply_id']}")
     assert next(iter(response.response)) == b": ping\n\n"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5  # not first after the fifteen seconds between two of them
     response.close()

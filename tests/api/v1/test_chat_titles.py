@@ -59,7 +59,7 @@ def owner(make_app: Callable[..., Flask], models: Models, monkeypatch: pytest.Mo
 
 def done_thinking() -> None:
     """Until no reply is written any more, nor a title."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while any(thread.name.startswith("reply-") for thread in threading.enumerate()):
         assert time.monotonic() < until
         time.sleep(0.01)

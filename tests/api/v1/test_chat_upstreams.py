@@ -11,7 +11,7 @@ from flask import Flask
 from chatsvc import create_app
 from chatsvc.extensions import db
 from chatsvc.responders import model
-from tests import factories, openapi_check
+from tests import factories, openapi_check, quicker
 from tests.api.v1 import rows
 from tests.api.v1.calls import SESSIONS, Body, answered, body_of
 from tests.api.v1.streams import CHAT, follow, text_of
@@ -127,7 +127,7 @@ def product(shared_app: Flask, database_url: str, model_server: Upstream) -> Ite
         "CHAT_FIRST_BYTE_TIMEOUT": "1",
         "CHAT_IDLE_TIMEOUT": "1",
     }
-    made = openapi_check.watch(create_app(factories.settings(database_url, **settings)))
+    made = openapi_check.watch(quicker.trust_the_machine(create_app(factories.settings(database_url, **settings))))
     yield made
     made.extensions["chatsvc.runtime"].stop(wait=True)
     with made.app_context():
