@@ -58,6 +58,10 @@ def test_a_password_is_kept_as_argon2id_with_the_cost_that_is_advised() -> None:
     assert (hasher.type, hasher.memory_cost >= 19 * 1024, hasher.time_cost >= 2) == (Type.ID, True, True)
 
 
+def test_nobody_s_hash_costs_what_everybody_s_does() -> None:
+    assert not users._hasher.check_needs_rehash(users._NOBODY)
+
+
 def test_two_accounts_with_one_password_have_different_hashes() -> None:
     users.create("alice", GOOD)
     users.create("bob", GOOD)
