@@ -32,7 +32,7 @@ bench: $(VENV)/dev $(PEER)/ready ## chatsvc beside a FastAPI service and beside 
 bench-growth: $(VENV)/dev ## What depth and size cost, on both engines: 20,000 messages, 5,000 sessions (ARGS="--engine sqlite")
 	@$(BIN)/python -m bench.growth $(ARGS)
 
-bench-memory: $(VENV)/dev ## A worker's memory over 200,000 requests, and how long `make run` takes to answer (needs wrk)
+bench-memory: $(VENV)/dev ## A worker's memory over 200,000 requests, and how long make run takes to answer (needs wrk)
 	@$(BIN)/python -m bench.worker_memory $(ARGS)
 
 bench-streams: $(VENV)/dev ## A thousand replies at once: gaps, and what a list costs meanwhile (ARGS="--streams 500")
@@ -64,7 +64,7 @@ vendor: $(VENV)/dev ## Fetch the pages' libraries as chatsvc/web/vendored.json l
 browser: ## Install Chromium, which the tests of the page drive (Debian and Ubuntu, as root)
 	@command -v chromium >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; }
 
-wrk: ## Install wrk, which makes the load of `make bench` and `make bench-memory` (Debian and Ubuntu, as root)
+wrk: ## Install wrk, which makes the load of make bench and make bench-memory (Debian and Ubuntu, as root)
 	@command -v wrk >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q wrk; }
 
 looks: $(VENV)/dev ## Every state of the page, light and dark, wide and narrow, by the rules of accessibility; and how quick it is (needs Chromium)

@@ -1,6 +1,6 @@
 """How large a worker becomes, and whether it stays so; and how long `make run` takes to answer.
 
-    python -m bench.worker_memory [--requests 200000] [--write]
+    python -m bench.worker_memory [--engine postgresql] [--requests 200000] [--write]
 
 The service as shipped under a mix of appends, lists and reads. A worker has to be under 120 MiB after 10,000 requests and may have grown
 by 5 % at most from the 20,000th to the last. The start is that of a clone where everything is installed and the database is there.
@@ -18,13 +18,13 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import report, servers
+from bench import report, servers, sqlite_file
 from bench.compare import database_facts
 from bench.databases import filled, say, server, tidy
 from bench.gates import Gate, Line
 from bench.loads import Load, wrk
 from bench.people import people, write
-from bench.processes import Memory, memory
+from bench.processes import Memory, cpu_seconds, memory
 from bench.servers import Server, until_it_answers
 from bench.streams import ROOT, free_port
 from bench.tools import wrk_version
@@ -46,6 +46,14 @@ class Point:
         return max(one.resident for one in self.workers)
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How long it took, and how much of the processor."""
+
+    seconds: float
+    processor: float
+
+
 def points(running: Server, people_file: Path, requests: int) -> list[Point]:
     pids = running.workers
     found: list[Point] = []
@@ -64,13 +72,25 @@ def points(running: Server, people_file: Path, requests: int) -> list[Point]:
     return found
 
 
-def start_seconds() -> list[float]:
+def on_postgresql(given: argparse.Namespace, callers: Path) -> tuple[list[Point], dict[str, str]]:
+    with server() as url, filled(url, given.users, keep=given.keep) as databases:
+        tidy(databases.product)
+        with servers.product(databases.product) as running:
+            return points(running, callers, given.requests), database_facts(databases.product)
+
+
+def on_sqlite(given: argparse.Namespace, callers: Path) -> list[Point]:
+    with sqlite_file.filled(given.users) as url, servers.product(url) as running:
+        return points(running, callers, given.requests)
+
+
+def start_seconds() -> list[Start]:
     """From `make run` to its first answer; the first start makes the database and does not count."""
     with tempfile.TemporaryDirectory() as folder:
         return [_start(folder) for _ in range(STARTS + 1)][1:]
 
 
-def _start(folder: str) -> float:
+def _start(folder: str) -> Start:
     port = free_port()
     given = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     environ = {**given, "PORT": str(port), "CHAT_INSTANCE_PATH": folder, "LOG_LEVEL": "warning"}
@@ -78,43 +98,55 @@ def _start(folder: str) -> float:
     process = subprocess.Popen(["make", "run"], cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         until_it_answers(f"http://127.0.0.1:{port}/healthz", process, within=120, every=0.01)
-        return time.perf_counter() - began
+        return Start(time.perf_counter() - began, cpu_seconds(process.pid))
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(40)
 
 
-def lines(found: list[Point], starts: list[float]) -> list[Line]:
+def lines(engine: str, found: list[Point]) -> list[Line]:
     first, flat, last = found[0], found[1], found[-1]
     growth = max(late.resident / early.resident for early, late in zip(flat.workers, last.workers, strict=True))
     return [
-        Line(f"largest worker after {first.requests:,} requests", first.largest, LARGEST, unit=" MiB"),
-        Line(f"the same worker after {last.requests:,} requests, after {flat.requests:,} = 1", growth, GROWTH),
-        Line("`make run` on a warm clone until it answers", statistics.median(starts), START, f"{min(starts):.2f}–{max(starts):.2f}", unit=" s"),
+        Line(f"{engine}: largest worker after {first.requests:,} requests", first.largest, LARGEST, unit=" MiB"),
+        Line(f"{engine}: the same worker after {last.requests:,} requests, after {flat.requests:,} = 1", growth, GROWTH),
     ]
+
+
+def start_line(starts: list[Start]) -> Line:
+    took = [one.seconds for one in starts]
+    around = f"{min(took):.2f}–{max(took):.2f}; processor {statistics.median(one.processor for one in starts):.2f} s"
+    return Line("`make run` on a warm clone until it answers", statistics.median(took), START, around, unit=" s")
+
+
+def rows(engine: str, found: list[Point]) -> list[tuple[str, ...]]:
+    def both(point: Point, field: str) -> str:
+        return " / ".join(f"{getattr(worker, field):.1f}" for worker in point.workers)
+
+    return [(engine, f"{one.requests:,}", both(one, "resident"), both(one, "proportional"), both(one, "peak")) for one in found]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engine", type=str.lower, choices=("postgresql", "sqlite"), help="one of them alone")
     parser.add_argument("--requests", type=int, default=200_000)
     given = report.arguments(parser)
     if given.requests < 2 * STEP:
         parser.error(f"--requests must be {2 * STEP} or more")
+    found: dict[str, list[Point]] = {}
     facts = {"wrk": wrk_version()}
-    with tempfile.TemporaryDirectory() as folder, server() as url, filled(url, given.users, keep=given.keep) as databases:
-        tidy(databases.product)
+    with tempfile.TemporaryDirectory() as folder:
         callers = write(Path(folder) / "people", people(given.users))
-        with servers.product(databases.product) as running:
-            found = points(running, callers, given.requests)
-        facts |= database_facts(databases.product)
+        if given.engine != "sqlite":
+            found["PostgreSQL"], about = on_postgresql(given, callers)
+            facts |= about
+        if given.engine != "postgresql":
+            found["SQLite"] = on_sqlite(given, callers)
     starts = start_seconds()
-    verdicts = lines(found, starts)
-    rows = [
-        (f"{one.requests:,}", *(" / ".join(f"{getattr(worker, field):.1f}" for worker in one.workers) for field in ("resident", "proportional", "peak")))
-        for one in found
-    ]
-    text = f"{report.verdicts(verdicts, 'chatsvc')}\n\n{report.table(('requests', 'resident, MiB', 'proportional, MiB', 'peak, MiB'), rows)}"
-    data = {"memory": [asdict(one) for one in found], "start_seconds": starts}
+    verdicts = [*(line for engine, seen in found.items() for line in lines(engine, seen)), start_line(starts)]
+    heads = ("engine", "requests", "resident, MiB", "proportional, MiB", "peak, MiB")
+    text = f"{report.verdicts(verdicts, 'chatsvc')}\n\n{report.table(heads, [row for engine, seen in found.items() for row in rows(engine, seen)])}"
+    data = {engine: [asdict(one) for one in seen] for engine, seen in found.items()} | {"starts": [asdict(one) for one in starts]}
     return report.finish(given, "memory", "bench-memory", lines=verdicts, text=text, data=data, about=facts)
 
 
