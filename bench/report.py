@@ -29,16 +29,17 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def verdicts(lines: Iterable[Line], what: str = "") -> str:
     """The lines with their gates."""
     rows = [
-        (one.what, f"**{number(one.value)}**{one.unit}", one.around, one.gate.shown(one.gate.gate), one.gate.shown(one.gate.goal), one.verdict) for one in lines
+        (one.what, f"**{number(one.value, 4)}**{one.unit}", one.around, one.gate.shown(one.gate.gate), one.gate.shown(one.gate.goal), one.verdict)
+        for one in lines
     ]
     return table((what, "figure", "", "gate", "goal", "verdict"), rows)
 
 
-def number(value: float | None) -> str:
-    """Three digits that count."""
+def number(value: float | None, digits: int = 3) -> str:
+    """So many digits that count."""
     if value is None:
         return ""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
 
 
 def machine() -> dict[str, str]:
@@ -84,7 +85,7 @@ def finish(given: argparse.Namespace, section: str, target: str, *, lines: list[
         kept[section] = {"date": f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}", "command": command(target), "machine": facts, "results": data}
         DATA.write_text(json.dumps(kept, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     for line in missed(lines):
-        print(f"{line.verdict}: {line.what}: {number(line.value)}, gate {line.gate.shown(line.gate.gate)}", file=sys.stderr)
+        print(f"{line.verdict}: {line.what}: {number(line.value, 4)}, gate {line.gate.shown(line.gate.gate)}", file=sys.stderr)
     return 1 if missed(lines) else 0
 
 

@@ -42,3 +42,11 @@ def test_bars_are_as_long_as_what_they_show() -> None:
     widths = [float(bar.attrib["width"]) for bar in drawn.iter("{http://www.w3.org/2000/svg}rect")]
     assert widths[0] == pytest.approx(4 * widths[1], abs=0.5)
     assert [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")] == ["Speed & more", "list", "200", "<50>"]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [(None, 3, ""), (0.04988, 3, "0.0499"), (0, 4, "0"), (120.34, 4, "120.3"), (120.34, 3, "120"), (22196.4, 3, "22,196"), (1.5, 4, "1.5")],
+)
+def test_figures_have_the_digits_that_count(value: float | None, digits: int, shown: str) -> None:
+    assert report.number(value, digits) == shown
