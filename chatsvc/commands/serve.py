@@ -26,11 +26,13 @@ def serve() -> None:
     upgrade()
     open_demo_accounts() if config.demo_accounts else close_demo_accounts()
     environ = {**os.environ, "FLASK_APP": str(ROOT / "wsgi.py")}
+    # It gives way to everybody who waits for an answer, and to the start itself.
     # The cleanup's parent is this process, which is about to become gunicorn's master; when that ends, it ends.
     subprocess.Popen(
         [sys.executable, "-m", "flask", "cleanup", "all", "--every", str(config.cleanup_interval), "--parent", str(os.getpid())],
         cwd=ROOT,
         env=environ,
+        preexec_fn=_give_way,  # noqa: PLW1509 - no thread runs here
     )
     click.echo(f"chatsvc listens on http://{config.host}:{config.port}  (Ctrl+C stops it)")
     sys.stdout.flush()
@@ -38,15 +40,20 @@ def serve() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app"])
 
 
+def _give_way() -> None:
+    os.nice(10)
+
+
 def open_demo_accounts() -> None:
     """Makes them, or opens them again; an account of that name with a password of its own is somebody's and stays as it is."""
     for name, password in DEMO:
-        try:
-            users.create(name, password)
-        except Conflict:
-            if not users.has_password(name, password):
-                continue
+        if users.has_password(name, password):
             users.enable(name)
+        else:
+            try:
+                users.create(name, password)
+            except Conflict:
+                continue
         click.echo(f"demo account: {name} / {password}")
 
 

@@ -70,6 +70,10 @@ class Runtime:
         self._heart: threading.Thread | None = None
         self._fanout = Fanout(redis_url, new=self._new, followed=self._channels) if redis_url else None
 
+    def is_a_process_of_its_own(self) -> None:
+        """For a copy of the process that this was made in."""
+        self.worker_id = str(uuid.uuid4())
+
     def start(self) -> None:
         """Begins the heartbeat, once; returns when this process is known as a worker, since a reply of an unknown one counts as abandoned."""
         with self._lock:
