@@ -136,7 +136,13 @@ def _close(app: Flask) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says how many tests ran on which engine, and which PostgreSQL that was."""
+    """Says which tests needed a second try, and how many ran on which engine."""
+    again = terminalreporter.stats.get("rerun", [])
+    if again:
+        terminalreporter.section("failed, and were tried a second time: find out why", yellow=True)
+        for report in again:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            terminalreporter.write_line(f"{report.nodeid}: {crash.message.splitlines()[0] if crash else report.longreprtext.splitlines()[-1]}")
     passed = [report.nodeid for report in terminalreporter.stats.get("passed", [])]
     counts = {name: sum(1 for nodeid in passed if name in nodeid.partition("[")[2]) for name in ENGINES}
     terminalreporter.section("engines")

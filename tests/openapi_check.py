@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -101,12 +102,20 @@ def of_text(text: bytes) -> Checker:
     return Checker(text)
 
 
+# Where things are, which is another place in each test, and in no document.
+PLACES = {"database_url": "", "redis_url": "", "openai_base_url": "", "instance_path": ""}
+_by_settings: dict[str, Checker] = {}
+
+
 def checker(app: Flask) -> Checker:
-    """The checker of this application; those with the same document share one."""
+    """The checker of this application; those with the same document share one, and with the same settings it is not even made again."""
     found = app.extensions.get("tests.openapi")
     if found is None:
-        with app.app_context():
-            found = app.extensions["tests.openapi"] = of_text(app.extensions["chatsvc.openapi"]())
+        settings = repr(replace(app.extensions["chatsvc.settings"], **PLACES))
+        if settings not in _by_settings:
+            with app.app_context():
+                _by_settings[settings] = of_text(app.extensions["chatsvc.openapi"]())
+        found = app.extensions["tests.openapi"] = _by_settings[settings]
     assert isinstance(found, Checker)
     return found
 

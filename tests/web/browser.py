@@ -192,8 +192,12 @@ class Kept:
     """A browser that one person after another uses: of what is fetched, the files that never change stay in its cache, and nothing else stays."""
 
     def __init__(self, browser: Any, **rest: Any) -> None:
+        self.browser = browser
         self.options: dict[str, Any] = {**USUAL, "color_scheme": "light", **rest}
-        self.context = browser.new_context(**self.options)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.context = self.browser.new_context(**self.options)
         self.context.set_default_timeout(PATIENCE * 1000)
         self.first = Visit(self.context.new_page(), "").watch()
         self.tools = self.context.new_cdp_session(self.first.page)
@@ -208,9 +212,16 @@ class Kept:
             return visits[-1]
 
         self.first.address = address
-        yield visit
-        wrongs = [wrong for one in visits for wrong in one.found()]
-        self._tidy(visits[1:])
+        wrongs: list[str] = []
+        try:
+            yield visit
+            wrongs += [wrong for one in visits for wrong in one.found()]
+        finally:
+            try:
+                self._tidy(visits[1:])
+            except Error as error:
+                wrongs.append(f"the window is beyond use: {error}")
+                self._begin()  # whoever comes next is not to blame
         assert wrongs == [], "\n".join(wrongs)
 
     def _tidy(self, others: list[Visit]) -> None:

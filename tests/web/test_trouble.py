@@ -56,6 +56,23 @@ def test_asking_again_in_vain_leaves_the_reply_there_is(visit: Visit) -> None:
     expect(visit.said("assistant")).to_have_text(["Hello"])
 
 
+def test_a_reply_that_is_asked_for_again_does_not_come_back_meanwhile(visit: Visit) -> None:
+    """The page looks again, as after a lost network, before the service knows that another reply is wanted."""
+    visit.write("Hello")
+    expect(visit.said("assistant")).to_have_text("Hello")
+    held: list[Any] = []
+    visit.page.route("**/api/v1/chat/stream", lambda route: held.append(route))  # noqa: PLW0108 - it takes no builtin
+    visit.log.get_by_role("article", name="Assistant").hover()
+    visit.button("Retry").click()
+    expect(visit.log.get_by_role("img", name="Writing")).to_be_visible()
+    with visit.page.expect_response("**/messages?*"):
+        visit.page.evaluate("dispatchEvent(new Event('online'))")
+    visit.painted()
+    held.pop().continue_()
+    expect(visit.button("Retry")).to_be_attached()
+    expect(visit.said("assistant")).to_have_text(["Hello"])
+
+
 def test_a_reply_that_failed_half_way_keeps_its_half(site: Site, account: Account, visit: Visit) -> None:
     handed = site.handed(account)
     visit.write("Hello")

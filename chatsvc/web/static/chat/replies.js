@@ -57,6 +57,7 @@ export function takeBack(here, question) {
 // Another reply to the same message; the earlier one is gone.
 export function answerAgain(here, reply) {
   const { id } = reply.now.peek();
+  here.replaced.add(id);
   drop(here, reply);
   deliver(here, null, { retry: id, session_id: here.id, ...named(here.wish.peek()) }, reply);
 }
@@ -101,7 +102,10 @@ function undelivered(here, { question, reply, instead }, problem) {
     here.running.value = null;
     if (problem.status === 429) here.until.value = Date.now() + 1000 * Math.max(1, problem.retryAfter);
     if (question) change(question, { sending: false, unsent: { key: question.key, words, anew, requestId: problem.requestId } });
-    else add(here, instead);
+    else {
+      here.replaced.delete(instead.now.peek().id);
+      add(here, instead);
+    }
   });
   if (question) say(words);
   else notice(anew ? words : `Couldn't ask again. ${problem.message}.`);

@@ -29,6 +29,7 @@ export function newTalk(id, state = "loading") {
     until: signal(0), // when sending is allowed again
     persona: signal(undefined), // who answers, by what the service has: an id, null for its own responder
     wish: signal(wishIn(id)), // {id} of who is to answer the next message, where that was chosen
+    replaced: new Set(), // ids of replies in whose place others are asked for
     begun: false, // whether the chat is known to be there
   };
 }
@@ -123,7 +124,8 @@ async function newest(id) {
 // What the server has, in the rows that are there already; earlier messages and those that were not sent stay.
 function merge(here, found) {
   if (!facts.keepsMessages) return;
-  const messages = found.messages.toReversed().map(seen);
+  // The service may not know yet that another reply is wanted.
+  const messages = found.messages.toReversed().map(seen).filter((message) => !here.replaced.has(message.id));
   const before = here.rows.peek();
   const byId = new Map(before.filter((one) => one.now.peek().id).map((one) => [one.now.peek().id, one]));
   const first = messages[0]?.id ?? Infinity;
