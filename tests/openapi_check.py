@@ -111,11 +111,12 @@ def checker(app: Flask) -> Checker:
     """The checker of this application; those with the same document share one, and with the same settings it is not even made again."""
     found = app.extensions.get("tests.openapi")
     if found is None:
-        settings = repr(replace(app.extensions["chatsvc.settings"], **PLACES))
-        if settings not in _by_settings:
+        settings = replace(app.extensions["chatsvc.settings"], **PLACES)
+        key = repr((settings, [rule.rule for rule in app.url_map.iter_rules()]))
+        if key not in _by_settings:
             with app.app_context():
-                _by_settings[settings] = of_text(app.extensions["chatsvc.openapi"]())
-        found = app.extensions["tests.openapi"] = _by_settings[settings]
+                _by_settings[key] = of_text(app.extensions["chatsvc.openapi"]())
+        found = app.extensions["tests.openapi"] = _by_settings[key]
     assert isinstance(found, Checker)
     return found
 

@@ -178,14 +178,14 @@ function heard(here, { question, reply, growing }, { name, id, data }) {
 }
 
 function arrived(here, question, { session_id, user_message, reply_id }) {
-  const same = [user_message.id, reply_id].filter(Boolean);
+  const same = [question && user_message.id, reply_id].filter(Boolean);
   here.begun = true;
   if (question) {
     dropUnsent(question.key);
     change(question, { ...seen(user_message), sending: false, unsent: null });
-    // Another tab's word of it may have been quicker than ours.
-    here.rows.value = here.rows.peek().filter((one) => one === question || one === here.running.peek() || !same.includes(one.now.peek().id));
   }
+  // Another tab's word of it, or a look of our own, may have been quicker than this.
+  here.rows.value = here.rows.peek().filter((one) => one === question || one === here.running.peek() || !same.includes(one.now.peek().id));
   // Where the chat was open in this tab, its address is there already.
   if (talk.peek() === here && place.peek().chat !== session_id) go({ chat: session_id }, { quietly: true });
   changed(here);
