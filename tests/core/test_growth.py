@@ -79,6 +79,7 @@ def work(statement: Statement) -> int:
 
             driver = connection.connection.driver_connection
             assert driver is not None
+            connection.exec_driver_sql(f"EXPLAIN {statement.sql}", tuple(statement.values)).all()  # a new connection reads the schema first
             driver.set_progress_handler(count, 1)
             connection.exec_driver_sql(statement.sql, tuple(statement.values))
             driver.set_progress_handler(None, 0)
