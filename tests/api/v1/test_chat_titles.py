@@ -103,14 +103,16 @@ def test_a_title_of_ones_own_stays(owner: Person, models: Models) -> None:
 
 
 def test_whoever_names_it_while_the_model_thinks_is_not_overruled(owner: Person, models: Models) -> None:
-    named = threading.Event()
+    asked, named = threading.Event(), threading.Event()
 
     def think(caller: Caller) -> None:
-        assert named.wait(5)
+        asked.set()
+        assert named.wait(30)
         says("The model's")(caller)
 
     models.titler = think
     before = first_exchange(owner)
+    assert asked.wait(30)
     change(owner, before["id"], title="Mine after all")
     after = now_of(owner, before)
     named.set()
@@ -121,9 +123,16 @@ def test_whoever_names_it_while_the_model_thinks_is_not_overruled(owner: Person,
 
 
 def test_a_session_that_goes_while_the_model_thinks_is_left_alone(owner: Person, models: Models) -> None:
-    gone = threading.Event()
-    models.titler = lambda caller: gone.wait(5) and says("Too late")(caller)
+    asked, gone = threading.Event(), threading.Event()
+
+    def think(caller: Caller) -> None:
+        asked.set()
+        assert gone.wait(30)
+        says("Too late")(caller)
+
+    models.titler = think
     before = first_exchange(owner)
+    assert asked.wait(30)
     assert owner.delete(f"{CHAT}/sessions/{before['id']}").status_code == 204
     gone.set()
     done_thinking()
