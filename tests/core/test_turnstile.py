@@ -28,7 +28,7 @@ def crowd(turnstile: Turnstile, people: int, stay: float) -> tuple[int, float]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(20)
     return most, time.monotonic() - began
 
 
@@ -39,8 +39,8 @@ def test_those_who_are_quick_go_one_by_one() -> None:
 
 def test_one_who_dawdles_keeps_the_next_for_so_long_only() -> None:
     most, took = crowd(Turnstile(seconds=0.01, most=100), people=20, stay=0.5)
-    assert most > 5
-    assert took < 5  # one after another they would take ten
+    assert most > 10
+    assert took < 2
 
 
 def test_never_more_than_so_many_are_inside() -> None:
@@ -56,4 +56,4 @@ def test_one_who_falls_over_inside_is_through() -> None:
                 raise LookupError
         except LookupError:
             pass
-    assert crowd(turnstile, people=3, stay=0)[1] < 4
+    assert crowd(turnstile, people=3, stay=0)[1] < 2

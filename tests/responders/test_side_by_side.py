@@ -58,14 +58,14 @@ def test_many_at_once_share_a_client_and_nothing_else(upstream: Upstream, openai
     results: dict[str, Told] = {}
 
     def ask(text: str) -> None:
-        results[text] = asked(openai(idle_timeout=1.5), text)
+        results[text] = asked(openai(idle_timeout=0.5), text)
 
     texts = [f"{word}{number}" for word in ("fine", "stall") for number in range(15)]
     threads = [threading.Thread(target=ask, args=(text,)) for text in texts]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(10)
     assert sorted(results) == sorted(texts)
     for text, told in results.items():
         assert told.text == text
@@ -93,7 +93,7 @@ def test_the_second_address_of_a_name_is_tried(upstream: Upstream, client: Clien
         responder.limits = Limits(total=9, connect=0.6)
         told = asked(responder)
     assert told.text == "Yes"
-    assert told.seconds < 5
+    assert told.seconds < 1
 
 
 def test_connections_do_not_survive_a_fork(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,6 @@ from tests.responders.upstream import (
 Make = Callable[..., OpenAI]
 
 MEGABYTE = 1024 * 1024
-SOON = 3  # seconds; a tenth of one where nothing else runs, and each of these waits for ten or more
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ SOON = 3  # seconds; a tenth of one where nothing else runs, and each of these w
         (in_pieces(then=stall), {"first_byte_timeout": 0.2}, "", "did not begin to answer within 0.2 s"),
         (in_pieces(chunk("Hi"), then=stall), {"idle_timeout": 0.2}, "Hi", "nothing came for 0.2 s"),
         (in_pieces(chunk("Hi"), chunk("Ho")[:20], then=stall), {"idle_timeout": 0.2}, "Hi", "nothing came for 0.2 s"),
-        (in_pieces(chunk("Hi"), then=drip), {"timeout": 0.6, "idle_timeout": 0.5}, "Hi", "did not finish within 0.6 s"),
+        (in_pieces(chunk("Hi"), then=drip), {"timeout": 0.4, "idle_timeout": 0.2}, "Hi", "did not finish within 0.4 s"),
         (stall, {"timeout": 0.2}, "", "did not finish within 0.2 s"),
     ],
 )
@@ -50,8 +49,8 @@ def test_a_slow_answer_ends_in_time(upstream: Upstream, openai: Make, script: Sc
     assert (told.kind, told.text) == ("timeout", text)
     assert told.error
     assert words in told.error.message
-    assert told.seconds < min(limits.values()) + 3
-    assert upstream.hung_up.wait(5)  # and the other side is told
+    assert told.seconds < min(limits.values()) + 1
+    assert upstream.hung_up.wait(2)  # and the other side is told
 
 
 def test_an_answer_that_has_ended_is_not_waited_for(upstream: Upstream, openai: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,9 +58,9 @@ def test_an_answer_that_has_ended_is_not_waited_for(upstream: Upstream, openai: 
     upstream.script = in_pieces(chunk("Hi", finish="stop"), then=stall)
     told = asked(openai())
     assert (told.text, told.error) == ("Hi", None)
-    assert told.seconds < 4
+    assert told.seconds < 1
     upstream.script = in_pieces(chunk("Hi", finish="stop"), then=drip)
-    assert asked(openai()).seconds < 4
+    assert asked(openai()).seconds < 1
 
 
 def test_a_listener_that_takes_its_time_is_no_idle_server(upstream: Upstream, openai: Make) -> None:
@@ -72,11 +71,11 @@ def test_a_listener_that_takes_its_time_is_no_idle_server(upstream: Upstream, op
             time.sleep(0.03)
 
     upstream.script = script
-    answer = openai(idle_timeout=0.3).reply(Question([Turn("user", "Hello?")]), Stop())
+    answer = openai(idle_timeout=0.1).reply(Question([Turn("user", "Hello?")]), Stop())
     heard = []
     for piece in answer:
         heard.append(piece)
-        time.sleep(0.45)
+        time.sleep(0.15)
     assert "".join(heard) == "abc"
 
 
@@ -113,7 +112,7 @@ class Asker:
     def cancel(self) -> float:
         began = time.monotonic()
         self.cancelled.set()
-        self.thread.join(20)
+        self.thread.join(5)
         assert self.stopped
         return time.monotonic() - began
 
@@ -129,12 +128,12 @@ class Asker:
         (lambda caller: (caller.head(500, Content_Length="9"), stall(caller)), 0),
     ],
 )
-def test_a_cancel_is_heard_soon_wherever_it_waits(upstream: Upstream, openai: Make, script: Script, pieces: int) -> None:
+def test_a_cancel_is_heard_within_a_second_wherever_it_waits(upstream: Upstream, openai: Make, script: Script, pieces: int) -> None:
     upstream.script = script
     asker = Asker(openai(timeout=30))
     asker.until(lambda: bool(upstream.requests) and len(asker.pieces) == pieces)
     took = asker.cancel()
-    assert took < SOON, took
+    assert took < 1, took
     assert len(asker.pieces) == pieces
     upstream.callers[-1].sock.close()
 
@@ -148,7 +147,7 @@ def test_a_cancel_is_heard_in_the_midst_of_a_flood(upstream: Upstream, openai: M
     upstream.script = script
     asker = Asker(openai(timeout=30))
     time.sleep(0.15)
-    assert asker.cancel() < SOON
+    assert asker.cancel() < 1
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -156,7 +155,7 @@ def test_a_cancel_is_heard_while_connecting(client: Client, scheme: str) -> None
     with deaf() as port:
         asker = Asker(OpenAI(base_url=f"{scheme}://127.0.0.1:{port}", model="parrot", client=client))
         time.sleep(0.15)
-        assert asker.cancel() < SOON
+        assert asker.cancel() < 1
 
 
 def test_connecting_is_given_up_in_time(client: Client) -> None:
@@ -165,21 +164,21 @@ def test_connecting_is_given_up_in_time(client: Client) -> None:
         with pytest.raises(ResponderError, match=r"could not be reached within 0\.4 s") as caught:
             client.post(url, b"{}", {}, Call(Stop(), Limits(total=9, connect=0.4)))
         assert caught.value.kind == "timeout"
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 1
 
 
 def test_a_cancel_is_heard_during_a_tls_handshake(upstream: Upstream, client: Client) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         asker = Asker(OpenAI(base_url=f"https://127.0.0.1:{silent.getsockname()[1]}", model="parrot", client=client))
         time.sleep(0.15)
-        assert asker.cancel() < SOON
+        assert asker.cancel() < 1
 
 
 def test_a_cancel_is_heard_while_a_name_is_looked_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: select.select([], [], [], 10))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: select.select([], [], [], 3))
     asker = Asker(OpenAI(base_url="http://slow-name.invalid", model="parrot", client=client))
     time.sleep(0.15)
-    assert asker.cancel() < SOON
+    assert asker.cancel() < 1
 
 
 def test_a_cancel_is_heard_while_a_long_question_is_sent(client: Client) -> None:
@@ -188,7 +187,7 @@ def test_a_cancel_is_heard_while_a_long_question_is_sent(client: Client) -> None
         responder = OpenAI(base_url=f"http://127.0.0.1:{silent.getsockname()[1]}", model="x" * 20 * MEGABYTE, client=client)
         asker = Asker(responder)
         time.sleep(0.15)
-        assert asker.cancel() < SOON
+        assert asker.cancel() < 1
 
 
 def test_a_listener_that_leaves_hangs_up(upstream: Upstream, openai: Make) -> None:
@@ -196,4 +195,4 @@ def test_a_listener_that_leaves_hangs_up(upstream: Upstream, openai: Make) -> No
     answer = openai().reply(Question([Turn("user", "Hello?")]), Stop())
     next(answer)
     answer.close()
-    assert upstream.hung_up.wait(5)
+    assert upstream.hung_up.wait(2)

@@ -44,7 +44,7 @@ def test_slow_over_tls(secure: Upstream, trusting: Client) -> None:
     secure.script = in_pieces(chunk("Hi"), then=stall)
     told = asked(OpenAI(base_url=secure.url, model="parrot", client=trusting, idle_timeout=0.3))
     assert (told.text, told.kind) == ("Hi", "timeout")
-    assert told.seconds < 4
+    assert told.seconds < 1
 
 
 def test_cancelled_over_tls(secure: Upstream, trusting: Client) -> None:
@@ -56,8 +56,8 @@ def test_cancelled_over_tls(secure: Upstream, trusting: Client) -> None:
     wanted.set()
     with pytest.raises(Stopped):
         next(answer)
-    assert time.monotonic() - began < 4
-    assert secure.hung_up.wait(5)
+    assert time.monotonic() - began < 1
+    assert secure.hung_up.wait(2)
 
 
 def test_a_certificate_that_nobody_vouches_for(secure: Upstream, client: Client) -> None:

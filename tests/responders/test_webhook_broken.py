@@ -145,7 +145,7 @@ def test_a_broken_answer(upstream: Upstream, webhook: Make, script: Script, kind
     assert told.error.message.startswith("The webhook ")
     assert told.error.message.endswith(".")
     assert len(told.error.message) < 255
-    assert told.seconds < 4
+    assert told.seconds < 2
     assert len(upstream.requests) == 1  # a webhook may have acted: it is never asked again
     assert grown.megabytes < 48
     upstream.script = answers('{"output":"Fine"}')
@@ -156,33 +156,33 @@ def test_a_broken_answer(upstream: Upstream, webhook: Make, script: Script, kind
     ("script", "text", "words"),
     [
         (stall, "", "it did not begin to answer"),
-        (drips(b"H", 0.05), "", "it did not begin to answer"),
+        (drips(b"H", 0.1), "", "it did not begin to answer"),
         (sends(then=stall), "", "it did not begin to answer"),
         (sends(b'{"output"', then=stall), "", "it did not finish its answer"),
         (sends(BEGIN, ITEM, then=stall), "Hi", "it did not finish its answer"),
-        (sends(BEGIN, ITEM, then=drips(b" ", 0.05)), "Hi", "it did not finish its answer"),
-        (sends(then=drips(b"x", 0.05)), "", "it did not finish its answer"),
-        (sends(BEGIN, then=drips(ITEM, 0.05)), "HiHi", "it did not finish its answer"),
+        (sends(BEGIN, ITEM, then=drips(b" ", 0.1)), "Hi", "it did not finish its answer"),
+        (sends(then=drips(b"x", 0.1)), "", "it did not finish its answer"),
+        (sends(BEGIN, then=drips(ITEM, 0.2)), "HiHi", "it did not finish its answer"),
     ],
     ids=["silent", "dripping head", "after the head", "in a document", "in a stream", "dripping stream", "dripping text", "items without end"],
 )
 def test_a_slow_answer_ends_at_the_deadline(upstream: Upstream, webhook: Make, script: Script, text: str, words: str) -> None:
     upstream.script = script
-    told = asked(webhook(timeout=0.8))
+    told = asked(webhook(timeout=1))
     assert told.error
     assert told.kind == "timeout"
     assert told.text.startswith(text) if text else not told.text
-    assert told.error.message == f"Webhook timeout after 0.8 seconds: {words}."
-    assert 0.7 < told.seconds < 4
-    assert upstream.hung_up.wait(5)  # and the other side is told
+    assert told.error.message == f"Webhook timeout after 1 second: {words}."
+    assert 0.9 < told.seconds < 2
+    assert upstream.hung_up.wait(2)  # and the other side is told
 
 
-def test_a_byte_now_and_then_keeps_nobody_beyond_the_deadline(upstream: Upstream, webhook: Make) -> None:
-    upstream.script = sends(then=drips(b"x", 0.4))
-    told = asked(webhook(timeout=1))
+def test_a_byte_a_second_keeps_nobody_beyond_the_deadline(upstream: Upstream, webhook: Make) -> None:
+    upstream.script = sends(then=drips(b"x", 1))
+    told = asked(webhook(timeout=3))
     assert told.error
-    assert (told.kind, told.error.message) == ("timeout", "Webhook timeout after 1 second: it did not finish its answer.")
-    assert 0.9 < told.seconds < 4
+    assert (told.kind, told.error.message) == ("timeout", "Webhook timeout after 3 seconds: it did not finish its answer.")
+    assert 2.9 < told.seconds < 4
 
 
 def test_a_host_that_neither_refuses_nor_accepts(webhook: Make) -> None:
@@ -190,15 +190,15 @@ def test_a_host_that_neither_refuses_nor_accepts(webhook: Make) -> None:
         told = asked(webhook(url=f"http://127.0.0.1:{port}/", timeout=0.5))
     assert told.error
     assert (told.kind, told.error.message) == ("timeout", "Webhook timeout after 0.5 seconds: it could not be reached.")
-    assert told.seconds < 4
+    assert told.seconds < 1.5
 
 
 def test_a_stream_that_has_ended_is_whole_whatever_follows(upstream: Upstream, webhook: Make) -> None:
     for then in (Caller.reset, stall):
         upstream.script = sends(flow("Hel", "lo"), then=then)
-        told = asked(webhook(timeout=0.5))
+        told = asked(webhook(timeout=1))
         assert (told.text, told.error) == ("Hello", None)
-        assert told.seconds < 4
+        assert told.seconds < 2
 
 
 def test_a_refused_connection(webhook: Make) -> None:
@@ -207,7 +207,7 @@ def test_a_refused_connection(webhook: Make) -> None:
     told = asked(webhook(url=f"http://127.0.0.1:{port}/?key=hidden"))
     assert told.error
     assert (told.kind, told.error.message) == ("unreachable", "The webhook could not be reached: connection refused.")
-    assert told.seconds < 4
+    assert told.seconds < 1
 
 
 def test_a_name_that_is_not_known() -> None:
@@ -228,7 +228,7 @@ def test_a_resolver_that_does_not_answer() -> None:
     waiting.set()
     assert told.error
     assert (told.kind, told.error.message) == ("timeout", "Webhook timeout after 0.5 seconds: it could not be reached.")
-    assert told.seconds < 4
+    assert told.seconds < 1.5
 
 
 def test_no_tls(webhook: Make) -> None:
@@ -312,19 +312,19 @@ def test_a_long_stream_is_measured_by_what_it_says(upstream: Upstream, webhook: 
 )
 def test_no_answer_takes_long_to_judge(upstream: Upstream, webhook: Make, body: bytes) -> None:
     upstream.script = answers(body, content_type="text/html")
-    assert asked(webhook(timeout=5)).kind != "timeout"
+    assert asked(webhook(timeout=4)).kind != "timeout"
 
 
 @pytest.mark.parametrize("script", [stall, sends(BEGIN, ITEM, then=stall), sends(BEGIN, ITEM, then=drips(b" ", 0.05)), sends(b"text", then=stall)])
 def test_it_stops_when_the_answer_is_no_longer_wanted(upstream: Upstream, webhook: Make, script: Script) -> None:
     upstream.script = script
     wanted = threading.Event()
-    threading.Timer(0.3, wanted.set).start()
+    threading.Timer(0.4, wanted.set).start()
     began = time.monotonic()
     with pytest.raises(Stopped):
         list(webhook().reply(Question([Turn("user", "?")]), Stop(asked=wanted.is_set)))
-    assert time.monotonic() - began < 4
-    assert upstream.hung_up.wait(5)
+    assert time.monotonic() - began < 1.4
+    assert upstream.hung_up.wait(2)
 
 
 @pytest.mark.parametrize(
