@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chatsvc.core.models.indexes import partial_index
 from chatsvc.core.models.types import Json, Key, LongText, Moment, Uuid
 from chatsvc.extensions import Model
 
@@ -21,18 +22,12 @@ class ChatMessage(Model):
         CheckConstraint("status = 'complete' OR role = 'assistant'", name="only_replies_run"),
         CheckConstraint("agent_type IS NULL OR role = 'assistant'", name="only_assistants_have_agents"),
         Index("idx_chat_messages_session_id", "session_id", "id"),
-        Index("idx_chat_messages_live", "session_id", "id", sqlite_where=text("deleted_at IS NULL"), postgresql_where=text("deleted_at IS NULL")),
-        Index("idx_chat_messages_purge", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL"), postgresql_where=text("deleted_at IS NOT NULL")),
-        Index("uq_chat_messages_running", "session_id", unique=True, sqlite_where=text("status = 'streaming'"), postgresql_where=text("status = 'streaming'")),
-        Index("idx_chat_messages_running_user", "user_id", sqlite_where=text("status = 'streaming'"), postgresql_where=text("status = 'streaming'")),
-        Index("idx_chat_messages_running_worker", "worker_id", sqlite_where=text("status = 'streaming'"), postgresql_where=text("status = 'streaming'")),
-        Index(
-            "idx_chat_messages_conversation",
-            "conversation_id",
-            "id",
-            sqlite_where=text("conversation_id IS NOT NULL"),
-            postgresql_where=text("conversation_id IS NOT NULL"),
-        ),
+        partial_index("idx_chat_messages_live", "session_id", "id", where="deleted_at IS NULL"),
+        partial_index("idx_chat_messages_purge", "deleted_at", where="deleted_at IS NOT NULL"),
+        partial_index("uq_chat_messages_running", "session_id", unique=True, where="status = 'streaming'"),
+        partial_index("idx_chat_messages_running_user", "user_id", where="status = 'streaming'"),
+        partial_index("idx_chat_messages_running_worker", "worker_id", where="status = 'streaming'"),
+        partial_index("idx_chat_messages_conversation", "conversation_id", "id", where="conversation_id IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, FetchedValue, ForeignKey, ForeignKeyConstraint, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, FetchedValue, ForeignKey, ForeignKeyConstraint, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chatsvc.core.models.indexes import partial_index
 from chatsvc.core.models.types import Json, Key, LongText, Moment, Uuid
 from chatsvc.extensions import Model
 
@@ -24,87 +25,27 @@ class ChatSession(Model):
         ForeignKeyConstraint(["conversation_id", "user_id"], ["conversations.id", "conversations.user_id"], ondelete="CASCADE"),
         CheckConstraint("status IN ('ACTIVE', 'COMPLETED', 'FAILED', 'TIMEOUT', 'CANCELLED')", name="status"),
         CheckConstraint("title_from IN ('message', 'person', 'model')", name="title_from"),
-        Index(
-            "idx_chat_sessions_user_id_updated",
-            "user_id",
-            text("updated_at DESC"),
-            text("id DESC"),
-            sqlite_where=text(LIVE_PLAIN),
-            postgresql_where=text(LIVE_PLAIN),
-        ),
-        Index(
-            "idx_chat_sessions_updated_at",
-            text("updated_at DESC"),
-            sqlite_where=text("status = 'ACTIVE' AND conversation_id IS NOT NULL"),
-            postgresql_where=text("status = 'ACTIVE' AND conversation_id IS NOT NULL"),
-        ),
-        Index(
+        partial_index("idx_chat_sessions_user_id_updated", "user_id", "updated_at DESC", "id DESC", where=LIVE_PLAIN),
+        partial_index("idx_chat_sessions_updated_at", "updated_at DESC", where="status = 'ACTIVE' AND conversation_id IS NOT NULL"),
+        partial_index(
             "idx_chat_sessions_cap",
             "user_id",
             "agent_type",
-            text("updated_at DESC"),
-            text("id DESC"),
-            sqlite_where=text(f"status = 'ACTIVE' AND agent_type IS NOT NULL AND {LIVE_PLAIN}"),
-            postgresql_where=text(f"status = 'ACTIVE' AND agent_type IS NOT NULL AND {LIVE_PLAIN}"),
+            "updated_at DESC",
+            "id DESC",
+            where=f"status = 'ACTIVE' AND agent_type IS NOT NULL AND {LIVE_PLAIN}",
         ),
-        Index(
-            "idx_chat_sessions_deleted",
-            "user_id",
-            text("updated_at DESC"),
-            text("id DESC"),
-            sqlite_where=text("deleted_at IS NOT NULL"),
-            postgresql_where=text("deleted_at IS NOT NULL"),
+        partial_index("idx_chat_sessions_deleted", "user_id", "updated_at DESC", "id DESC", where="deleted_at IS NOT NULL"),
+        partial_index("idx_chat_sessions_purge", "deleted_at", where="deleted_at IS NOT NULL"),
+        partial_index("idx_chat_sessions_conversation", "conversation_id", "status", where="conversation_id IS NOT NULL"),
+        partial_index("idx_chat_sessions_user_exchanges", "user_id", "updated_at DESC", "id DESC", where=LIVE_EXCHANGE),
+        partial_index("idx_chat_sessions_user_status", "user_id", "status", "updated_at DESC", "id DESC", where=LIVE_EXCHANGE),
+        partial_index("idx_chat_sessions_activity", "last_message_at", "created_at", where="status = 'ACTIVE' AND conversation_id IS NOT NULL"),
+        partial_index(
+            "idx_chat_sessions_conversation_latest", "conversation_id", "updated_at DESC", "id DESC", where="conversation_id IS NOT NULL AND deleted_at IS NULL"
         ),
-        Index("idx_chat_sessions_purge", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL"), postgresql_where=text("deleted_at IS NOT NULL")),
-        Index(
-            "idx_chat_sessions_conversation",
-            "conversation_id",
-            "status",
-            sqlite_where=text("conversation_id IS NOT NULL"),
-            postgresql_where=text("conversation_id IS NOT NULL"),
-        ),
-        Index(
-            "idx_chat_sessions_user_exchanges",
-            "user_id",
-            text("updated_at DESC"),
-            text("id DESC"),
-            sqlite_where=text(LIVE_EXCHANGE),
-            postgresql_where=text(LIVE_EXCHANGE),
-        ),
-        Index(
-            "idx_chat_sessions_user_status",
-            "user_id",
-            "status",
-            text("updated_at DESC"),
-            text("id DESC"),
-            sqlite_where=text(LIVE_EXCHANGE),
-            postgresql_where=text(LIVE_EXCHANGE),
-        ),
-        Index(
-            "idx_chat_sessions_activity",
-            "last_message_at",
-            "created_at",
-            sqlite_where=text("status = 'ACTIVE' AND conversation_id IS NOT NULL"),
-            postgresql_where=text("status = 'ACTIVE' AND conversation_id IS NOT NULL"),
-        ),
-        Index(
-            "idx_chat_sessions_conversation_latest",
-            "conversation_id",
-            text("updated_at DESC"),
-            text("id DESC"),
-            sqlite_where=text("conversation_id IS NOT NULL AND deleted_at IS NULL"),
-            postgresql_where=text("conversation_id IS NOT NULL AND deleted_at IS NULL"),
-        ),
-        Index(
-            "idx_chat_sessions_persona_user",
-            "persona_id",
-            "user_id",
-            text("updated_at DESC"),
-            text("id DESC"),
-            sqlite_where=text(LIVE_EXCHANGE),
-            postgresql_where=text(LIVE_EXCHANGE),
-        ),
-        Index("idx_chat_sessions_persona", "persona_id", sqlite_where=text("persona_id IS NOT NULL"), postgresql_where=text("persona_id IS NOT NULL")),
+        partial_index("idx_chat_sessions_persona_user", "persona_id", "user_id", "updated_at DESC", "id DESC", where=LIVE_EXCHANGE),
+        partial_index("idx_chat_sessions_persona", "persona_id", where="persona_id IS NOT NULL"),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
