@@ -13,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import config
 from chatsvc import api, commands, responders, web
 from chatsvc.api.common import keys, limits
-from chatsvc.core import database, models
+from chatsvc.core import connections, models
 from chatsvc.core.runtime import Runtime
 from chatsvc.extensions import db, jwt, migrate
 
@@ -37,7 +37,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"))
     _install_tokens(app, settings)
     with app.app_context():
-        database.prepare(db.engine)
+        connections.prepare(db.engine)
     app.extensions["chatsvc.responder"] = responders.configured(settings)
     # Kept, so that a persona's connections are.
     app.extensions["chatsvc.responder_for"] = lru_cache(maxsize=256)(lambda **persona: responders.for_persona(responders.Configured(**persona), settings))
@@ -58,7 +58,7 @@ def _flask_settings(settings: config.Settings) -> dict[str, Any]:
     return {
         "MAX_CONTENT_LENGTH": 1024 * 1024,
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": database.engine_options(settings),
+        "SQLALCHEMY_ENGINE_OPTIONS": connections.engine_options(settings),
         "JWT_SECRET_KEY": settings.jwt_secret_key,
         "JWT_ALGORITHM": "HS256",
         "JWT_ENCODE_ISSUER": settings.jwt_issuer or None,

@@ -126,7 +126,7 @@ def admin(app: Flask) -> Person:
 
 def watched(settings: Settings) -> Flask:
     """An application whose every answer is held against the document."""
-    return openapi_check.watch(quicker.trust_the_machine(create_app(settings)))
+    return openapi_check.watch(quicker.trust_the_machine(tables.open_to_tests(create_app(settings))))
 
 
 def _close(app: Flask) -> None:

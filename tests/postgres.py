@@ -7,13 +7,14 @@ import os
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg2
 from sqlalchemy.engine import URL, make_url
 
+ROLE = "chatsvc_test"
 FOUND = ("postgresql://postgres@127.0.0.1:5432/postgres", "postgresql:///postgres?host=/var/run/postgresql", "postgresql:///postgres?host=/tmp")
 
 
@@ -54,26 +55,45 @@ def _may_create(url: str) -> bool:
 
 @contextmanager
 def new_database(server: str, template: str | None = None) -> Iterator[str]:
-    """A database of its own, gone afterwards."""
+    """A database of its own, gone afterwards; whoever connects to it is a role without any privilege, as a service should be."""
     name = f"chatsvc_test_{uuid.uuid4().hex[:12]}"
-    _run(server, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE {template or 'template0'}")
-    _run(server, f"ALTER DATABASE {name} SET synchronous_commit = off")  # nobody pulls the plug on a test
+    with _roles(server) as ask:
+        plain = ask("SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [(True,)]
+        if plain and not ask(f"SELECT 1 FROM pg_roles WHERE rolname = '{ROLE}'"):
+            ask(f"CREATE ROLE {ROLE} NOLOGIN")
+        ask(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE {template or 'template0'}")
+        ask(f"ALTER DATABASE {name} SET synchronous_commit = off")  # nobody pulls the plug on a test
+        ask(f"ALTER DATABASE {name} SET chatsvc.acts_for = '*'")  # what a test asks by itself; the service says for whom it asks
+        if plain:
+            ask(f"ALTER DATABASE {name} OWNER TO {ROLE}")
+            ask(f"ALTER DATABASE {name} SET role = {ROLE}")
     try:
         yield with_name(server, name)
     finally:
-        _run(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        with _roles(server) as ask:
+            ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            with suppress(psycopg2.errors.DependentObjectsStillExist):
+                ask(f"DROP ROLE IF EXISTS {ROLE}")
+
+
+@contextmanager
+def _roles(server: str) -> Iterator[Callable[[str], list[tuple[object, ...]]]]:
+    """Statements to the server itself, of one process at a time, since the role is one for all test databases."""
+    connection = psycopg2.connect(server)
+    connection.autocommit = True
+
+    def ask(statement: str) -> list[tuple[object, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    try:
+        ask(f"SELECT pg_advisory_lock(hashtext('{ROLE}'))")
+        yield ask
+    finally:
+        connection.close()
 
 
 def with_name(server: str, name: str) -> str:
     url: URL = make_url(server).set(drivername="postgresql", database=name)
     return url.render_as_string(hide_password=False)
-
-
-def _run(server: str, statement: str) -> None:
-    connection = psycopg2.connect(server)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()

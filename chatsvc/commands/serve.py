@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -10,11 +11,12 @@ import click
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
 
-from chatsvc.core import users
+from chatsvc.core import health, users
 from chatsvc.core.errors import Conflict
 from chatsvc.extensions import settings
 from config import ROOT
 
+log = logging.getLogger(__name__)
 DEMO = (("alice", "alicepass123"), ("testuser", "testpass123"))
 
 
@@ -24,6 +26,8 @@ def serve() -> None:
     """Migrate the database, make the demo accounts if they are wanted, and serve; the repeating cleanup runs beside."""
     config = settings()
     upgrade()
+    if fault := health.wall_missing():
+        log.warning("%s", fault)
     open_demo_accounts() if config.demo_accounts else close_demo_accounts()
     environ = {**os.environ, "FLASK_APP": str(ROOT / "wsgi.py")}
     # It gives way to everybody who waits for an answer, and to the start itself.

@@ -7,6 +7,7 @@ import sys
 import click
 from flask.cli import with_appcontext
 
+from chatsvc.core import acting
 from chatsvc.core import verify as core
 
 SHOWN = 100
@@ -17,10 +18,11 @@ SHOWN = 100
 def verify() -> None:
     """Check every counter, title, preview and cap against the rows. Changes nothing; exit code 1 on a breach."""
     amount = 0
-    for breach in core.breaches():
-        amount += 1
-        if amount <= SHOWN:
-            click.echo(f"{breach.session_id}: {breach.what} is {breach.kept!r}, the rows say {breach.found!r}")
+    with acting.acting_for(acting.EVERYBODY):
+        for breach in core.breaches():
+            amount += 1
+            if amount <= SHOWN:
+                click.echo(f"{breach.session_id}: {breach.what} is {breach.kept!r}, the rows say {breach.found!r}")
     if amount:
         click.echo(f"{amount} breaches" + (f"; the first {SHOWN} are shown" if amount > SHOWN else ""))
         sys.exit(1)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection as Unit
 from sqlalchemy import delete, or_, select
 
-from chatsvc.core import audit, endings, idempotency, throttle
+from chatsvc.core import acting, audit, endings, idempotency, throttle
 from chatsvc.core.database import unit
 from chatsvc.core.models import AuditEvent, ChatMessage, ChatSession, IdempotencyKey, LoginThrottle, RevokedToken
 from chatsvc.core.rows import changed
@@ -30,7 +30,8 @@ class Purged:
 def time_out(max_age_hours: float | None = None, *, actor: str | None = None) -> int:
     """Ends exchanges without an answer for so many hours (CHAT_SESSION_TIMEOUT_HOURS) as TIMEOUT; says how many."""
     hours = settings().session_timeout_hours if max_age_hours is None else max_age_hours
-    amount = endings.time_out(datetime.now(UTC) - timedelta(hours=hours))
+    with acting.acting_for(acting.EVERYBODY):
+        amount = endings.time_out(datetime.now(UTC) - timedelta(hours=hours))
     if amount or actor:
         audit.note("cleanup.timeout", actor=actor, timed_out=amount, max_age_hours=hours)
     return amount
@@ -40,6 +41,11 @@ def purge() -> Purged:
     """Erases for good what was soft-deleted more than CHAT_SESSION_CLEANUP_DAYS ago, and records that no longer count; in small units."""
     at = datetime.now(UTC)
     gone = at - timedelta(days=settings().cleanup_days)
+    with acting.acting_for(acting.EVERYBODY):
+        return _purge(at, gone)
+
+
+def _purge(at: datetime, gone: datetime) -> Purged:
     return Purged(
         sessions=_in_batches(_erase_sessions, gone),
         messages=_in_batches(_erase_rows, ChatMessage, ChatMessage.id, ChatMessage.deleted_at, gone),

@@ -15,33 +15,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import orjson
-from psycopg2.extensions import new_type, register_type
-from sqlalchemy import Connection, Engine, Executable, event
+from sqlalchemy import Connection, Executable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chatsvc.core import quick
+from chatsvc.core import connections, quick
+from chatsvc.core.connections import ALONE
 from chatsvc.core.errors import Unavailable
 from chatsvc.core.prepared import Prepared
-from chatsvc.core.rows import AnyRow, parsed
+from chatsvc.core.rows import AnyRow
 from chatsvc.extensions import db
-from config import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 TRIES = 3
-LOCK_SECONDS = 3
-STATEMENT_SECONDS = 5
 AGAIN = {"40P01", "40001"}  # deadlock, serialization failure: nothing was written, and a second run usually succeeds
 LOCK_TIMEOUT = "55P03"
-ALONE = "chatsvc_alone"  # a connection's mark: its statement is a transaction by itself
-ID_AS_TEXT = new_type((2950,), "UUID", lambda text, _: text)
 
 _unit: ContextVar[Connection | None] = ContextVar("unit_of_work", default=None)
 _proviso: ContextVar[Proviso | None] = ContextVar("proviso", default=None)
@@ -62,68 +55,6 @@ class Proviso:
 
 class LockNotHad(Unavailable):
     """Somebody else held the row for too long."""
-
-
-def engine_options(settings: Settings) -> dict[str, Any]:
-    """How the engine of this service is made."""
-    options: dict[str, Any] = {
-        "json_serializer": lambda value: orjson.dumps(value).decode(),
-        "json_deserializer": parsed,
-        "pool_size": 16,
-        "max_overflow": 0,
-        "hide_parameters": True,  # a failed statement is logged; what people wrote is not
-        "pool_timeout": LOCK_SECONDS,
-    }
-    if settings.sqlite:
-        options["connect_args"] = {"timeout": STATEMENT_SECONDS, "check_same_thread": False}
-    else:
-        # No request may read a whole table, however small it is at the moment, or however much of it is one user's: its cost
-        # would then be everybody's. All of them have an index to go by, and this keeps the planner from thinking otherwise.
-        planner = "-c enable_seqscan=off -c random_page_cost=1.1 -c jit=off -c plan_cache_mode=force_generic_plan"
-        limits = f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout=10s"
-        options["connect_args"] = {"connect_timeout": LOCK_SECONDS, "application_name": "chatsvc", "options": f"{limits} {planner} -c timezone=UTC"}
-    return options
-
-
-def prepare(engine: Engine) -> None:
-    """Gives each new connection its habits."""
-    if engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", _prepare_postgresql)
-        event.listen(engine, "begin", _begin_on_postgresql)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_on_sqlite)
-
-
-def _prepare_postgresql(connection: Any, record: object) -> None:
-    """Ids are text here: the driver would make an object of each, and we a text of that."""
-    register_type(ID_AS_TEXT, connection)
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
-    connection.isolation_level = None  # BEGIN is ours to send
-    # Each of the pool's connections has a cache of its own, which fills in time; the system keeps the file at hand for all of them.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-512", f"busy_timeout={STATEMENT_SECONDS * 1000}"):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
-    connection.create_function("chat_fold", 1, lambda text: None if text is None else text.casefold(), deterministic=True)
-    connection.create_function("chat_now", 0, lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"))
-
-
-def _begin_on_sqlite(connection: Connection) -> None:
-    """A transaction takes the write lock at its start: one that reads first and writes later fails at once when another came between."""
-    if not _is_alone(connection):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _begin_on_postgresql(connection: Connection) -> None:
-    """A connection stays as it was used last: for single statements, or for transactions."""
-    driver: Any = connection.connection.dbapi_connection
-    if driver.autocommit != _is_alone(connection):
-        driver.autocommit = not driver.autocommit
-
-
-def _is_alone(connection: Connection) -> bool:
-    return ALONE in connection.get_execution_options()
 
 
 def require(proviso: Proviso | None) -> None:
@@ -285,7 +216,7 @@ def _turn() -> Iterator[None]:
     if db.engine.dialect.name != "sqlite":
         yield
         return
-    if not _sqlite_turn.acquire(timeout=STATEMENT_SECONDS):
+    if not _sqlite_turn.acquire(timeout=connections.STATEMENT_SECONDS):
         raise LockNotHad("The database is busy")
     try:
         yield

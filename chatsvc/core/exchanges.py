@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection as Unit
 from sqlalchemy import insert, select, update
 
-from chatsvc.core import conversations, endings, idempotency, personas, replies, turns
+from chatsvc.core import acting, conversations, endings, idempotency, personas, replies, turns
 from chatsvc.core.database import read, unit
 from chatsvc.core.errors import Conflict, NotFound, Unauthenticated
 from chatsvc.core.idempotency import Claim
@@ -87,27 +87,36 @@ def check_callback(session_id: str, timestamp: str | None, body: bytes, signatur
 
 
 def _callback_secret(session_id: str) -> str | None:
-    found = read(
+    asked = (
         select(Persona.id)
         .join(ChatSession, ChatSession.persona_id == Persona.id)
         .where(ChatSession.id == session_id, ChatSession.deleted_at.is_(None), Persona.answers == "callback")
     )
+    # A signature says which session it is about, and not whose that is.
+    with acting.acting_for(acting.EVERYBODY):
+        found = read(asked)
     return personas.secret_of(found[0].id) if found else None
 
 
 def answer(session_id: str, output: str, *, signature: str | None) -> None:
     """The answer that a callback brings; Conflict when it was used already, or the exchange has ended."""
-    if not _answered(session_id, output, signature):
+    with acting.acting_for(acting.EVERYBODY):
+        asked = read(select(ChatSession.user_id).where(ChatSession.id == session_id))
+    if not asked or not _answered_for(asked[0].user_id, session_id, output, signature):
         log.warning("a callback for session %s came after it had been answered or had ended; it changes nothing", session_id)
         raise Conflict("This session has been answered already, or has ended")
 
 
+def _answered_for(user_id: str, session_id: str, output: str, signature: str | None) -> bool:
+    with acting.acting_for(acting.user(user_id)):
+        return _answered(user_id, session_id, output, signature)
+
+
 @unit
-def _answered(tx: Unit, session_id: str, output: str, signature: str | None) -> bool:
-    asked = read(select(ChatSession.user_id).where(ChatSession.id == session_id))
+def _answered(tx: Unit, user_id: str, session_id: str, output: str, signature: str | None) -> bool:
     # An exchange takes one answer at all; a plain session goes on, and what answered one question must not answer the next.
     # No key of a person's holds a blank.
-    if not asked or not idempotency.take(tx, Claim(asked[0].user_id, f"callback {session_id} {signature}", "")):
+    if not idempotency.take(tx, Claim(user_id, f"callback {session_id} {signature}", "")):
         return False
     if not settings().message_history:
         return endings.of_exchange(session_id, "complete", {})

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chatsvc.core.database import read
 from chatsvc.core.errors import Unavailable
+from chatsvc.extensions import db
 
 
 def check() -> dict[str, str]:
@@ -28,6 +29,16 @@ def check() -> dict[str, str]:
     if found != newest_revision():
         return {"migrations": f"The database is at revision {found}, this code needs {newest_revision()}. Run: flask db upgrade"}
     return {}
+
+
+def wall_missing() -> str | None:
+    """Why PostgreSQL does not hold back rows of others by itself, if so; SQLite never does."""
+    if db.engine.dialect.name != "postgresql" or read(text("SELECT row_security_active('chat_sessions') AS active"))[0].active:
+        return None
+    return (
+        "The role in DATABASE_URL is a superuser, or may bypass row-level security: the database does not hold back rows of others as a second "
+        "wall. Give chatsvc a role of its own; docs/security.md says how"
+    )
 
 
 def newest_revision() -> str:

@@ -11,6 +11,7 @@ from weakref import WeakSet
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from chatsvc.core import acting
 from chatsvc.core.prepared import Prepared
 from chatsvc.core.rows import AnyRow
 
@@ -86,7 +87,11 @@ def _fetched(engine: Engine, driver: Any, remembered: dict[Any, Any], sent: Sequ
                 if prepared.name not in known:
                     cursor.execute(f"PREPARE {prepared.name} AS {prepared.sql}")
                     known.add(prepared.name)
-            cursor.execute("; ".join([prepared.call for prepared, _ in sent]), [value for prepared, values in sent for value in prepared.values(values)])
+            calls, given = [prepared.call for prepared, _ in sent], [value for prepared, values in sent for value in prepared.values(values)]
+            whom = acting.current()
+            if whom is not None:
+                calls, given = [acting.SAID, *calls], [whom, *given]
+            cursor.execute("; ".join(calls), given)
         except engine.dialect.loaded_dbapi.Error as error:
             if getattr(error, "pgcode", None) not in (NOT_THERE, THERE_ALREADY):
                 raise

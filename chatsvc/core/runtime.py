@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from chatsvc.core import heartbeat, replies, titles
+from chatsvc.core import acting, heartbeat, replies, titles
 from chatsvc.core.errors import Unavailable
 from chatsvc.core.fanout import Fanout, channel
 from chatsvc.core.feed import Feed, Followed, Run
@@ -103,7 +103,7 @@ class Runtime:
         run = Run(next(self._unkept) if reply_id is None else reply_id, session_id, claim)
         with self._lock:
             self._runs[run.reply_id] = run
-        threading.Thread(target=self._produce, args=(run, ask, ended), name=f"reply-{run.reply_id}", daemon=True).start()
+        threading.Thread(target=self._produce, args=(run, ask, ended, acting.current()), name=f"reply-{run.reply_id}", daemon=True).start()
         return run.feed
 
     def ask_to_stop(self, reply_id: int) -> None:
@@ -154,8 +154,8 @@ class Runtime:
 
     # Producing
 
-    def _produce(self, run: Run, ask: Ask, ended: Ended | None) -> None:
-        with self.context():
+    def _produce(self, run: Run, ask: Ask, ended: Ended | None, whom: str | None) -> None:
+        with self.context(), acting.acting_for(whom):
             status, facts = listen(run, ask, Stop(lambda: self.stopping or run.why_stop is not None), longest=self.longest)
             final: Any = GONE
             try:
@@ -224,6 +224,7 @@ class Runtime:
     # The heartbeat
 
     def _beat(self) -> None:
+        acting.act_for(acting.EVERYBODY)
         swept_at = alive_at = nudged_at = float("-inf")
         while not self.stopping or self._runs or (self._followed and time.monotonic() < self._leaves_at):
             began = time.monotonic()

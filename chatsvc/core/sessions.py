@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, select, update
 from sqlalchemy import Connection as Unit
-from sqlalchemy.sql.dml import ReturningInsert
 
 from chatsvc.core import cap, idempotency, session_list
 from chatsvc.core.database import read, unit, within
@@ -22,9 +21,10 @@ from chatsvc.core.models.types import later, moment_param, moment_value, now
 from chatsvc.core.paging import Page, Window, by_activity, cut, unseal
 from chatsvc.core.prepared import prepared
 from chatsvc.core.read_models import SESSION, MessageView, in_session, messages_as_json, messages_from_json
-from chatsvc.core.rows import AnyRow, changed
+from chatsvc.core.rows import AnyRow, changed, one
 from chatsvc.core.session_list import Filters as Filters
 from chatsvc.core.stopping import stop_replies
+from chatsvc.core.upsert import yielding_insert
 from chatsvc.extensions import settings
 
 
@@ -53,10 +53,10 @@ def owned(user_id: str | BindParameter[str], session_id: str | BindParameter[str
 
 
 @prepared
-def _insert(*names: str, active: bool) -> ReturningInsert[Any]:
+def _insert(*names: str, active: bool) -> Any:
     given: dict[str, Any] = {name: bindparam(f"the_{name}") for name in names}
     at = moment_param("at")
-    return insert(ChatSession).values(created_at=at, updated_at=at, ended_at=None if active else at, **given).returning(*SESSION)
+    return yielding_insert(ChatSession, created_at=at, updated_at=at, ended_at=None if active else at, **given).returning(*SESSION)
 
 
 @unit
@@ -83,7 +83,9 @@ def create(
         "metadata": metadata or {},
         "status": "ACTIVE" if active else "COMPLETED",
     }
-    [session] = within(tx, _insert(*values, active=active), {f"the_{name}": value for name, value in values.items()} | moment_value("at"))
+    session = one(within(tx, _insert(*values, active=active), {f"the_{name}": value for name, value in values.items()} | moment_value("at")))
+    if session is None:
+        raise NotFound("Session")  # the id that was asked for is somebody's
     if active:
         cap.make_room(tx, user_id, agent_type, beside=session.id)
     idempotency.concerns(session.id)

@@ -68,8 +68,8 @@ def _batch(last: str | None) -> Select[tuple[object, ...]]:
     first_id = select(func.min(ChatMessage.id)).where(live, ChatMessage.role == "user").scalar_subquery()
     newest_id = select(func.max(ChatMessage.id)).where(live).scalar_subquery()
     shown_id = select(func.max(ChatMessage.id)).where(live, ChatMessage.status != "streaming", ChatMessage.content != "").scalar_subquery()
-    own_title = sessions.c.title_from != "message"
-    return (
+    # Not to be taken apart: where rows are shown to their owner alone, PostgreSQL finds none by an id that a query within a condition gives.
+    known = (
         select(
             sessions,
             count.label("true_message_count"),
@@ -77,15 +77,22 @@ def _batch(last: str | None) -> Select[tuple[object, ...]]:
             first_id.label("true_title_message_id"),
             shown_id.label("true_last_message_id"),
             newest_id.label("true_newest_message_id"),
-            case((own_title, sessions.c.title), else_=func.substr(first.content, 1, 50)).label("true_title"),
+        )
+        .limit(BATCH)
+        .subquery("known")
+    )
+    return (
+        select(
+            known,
+            case((known.c.title_from != "message", known.c.title), else_=func.substr(first.content, 1, 50)).label("true_title"),
             func.substr(shown.content, 1, 100).label("true_last_message"),
             newest.created_at.label("true_last_message_at"),
         )
-        .select_from(sessions)
-        .outerjoin(first, first.id == first_id)
-        .outerjoin(newest, newest.id == newest_id)
-        .outerjoin(shown, shown.id == shown_id)
-        .order_by(sessions.c.id)
+        .select_from(known)
+        .outerjoin(first, first.id == known.c.true_title_message_id)
+        .outerjoin(newest, newest.id == known.c.true_newest_message_id)
+        .outerjoin(shown, shown.id == known.c.true_last_message_id)
+        .order_by(known.c.id)
     )
 
 

@@ -19,7 +19,7 @@ from werkzeug.test import EnvironBuilder
 
 from chatsvc import create_app
 from chatsvc.extensions import db
-from tests import factories
+from tests import factories, tables
 from tests.api import cost
 from tests.api.v1 import rows
 from tests.factories import Person
@@ -43,7 +43,7 @@ PATHS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
 @pytest.fixture
 def measured(app: Flask, database_url: str) -> Iterator[Flask]:
     """The service as people run it, with its limits on; not watched, since watching costs too."""
-    made = create_app(factories.settings(database_url, RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="1000000/minute"))
+    made = tables.open_to_tests(create_app(factories.settings(database_url, RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="1000000/minute")))
     yield made
     made.extensions["chatsvc.runtime"].stop(wait=True)
     with made.app_context():

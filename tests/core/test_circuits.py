@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from chatsvc.core import circuits, database
+from chatsvc.core import circuits, connections
 from chatsvc.core.guard import Guarded
 from chatsvc.extensions import db
 from chatsvc.responders.base import Answer, AnswersLater, Outcome, Question, ResponderError, Stop, Stopped, Turn
@@ -220,7 +220,7 @@ def test_what_cannot_be_counted_is_answered_all_the_same(
     persona: str, database_url: str, make_app: Callable[..., Flask], engine_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ask(Scripted("fails"), persona) == "bad_status"
-    monkeypatch.setattr(database, "STATEMENT_SECONDS" if engine_name == "sqlite" else "LOCK_SECONDS", 1)
+    monkeypatch.setattr(connections, "STATEMENT_SECONDS" if engine_name == "sqlite" else "LOCK_SECONDS", 1)
     with make_app().app_context(), Raw(database_url) as other, other.transaction():
         other.run("UPDATE circuits SET failures = failures")
         assert ask(Scripted("answers"), persona) == "Ferns"  # after as long as a writer waits

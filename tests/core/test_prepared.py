@@ -21,6 +21,7 @@ from chatsvc.core.paging import Window
 from chatsvc.core.prepared import Prepared
 from chatsvc.core.sessions import Filters
 from chatsvc.extensions import db
+from tests.factories import unknown_id
 from tests.migrations import filling
 from tests.migrations.raw import Raw
 
@@ -215,11 +216,13 @@ def test_a_server_that_was_away_is_asked_again_by_a_read_and_told_by_a_write(con
 
 
 def cut_off(raw: Raw) -> None:
+    raw.run("SET ROLE NONE")  # a role without privileges may not
     raw.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'chatsvc'")
+    raw.run("RESET ROLE")
 
 
 @unit
-def _twice_the_same(tx: Connection, session_id: str) -> None:
+def _one_that_may_be_and_one_that_may_not(tx: Connection, session_id: str) -> None:
     values: dict[str, Any] = {
         "id": session_id,
         "user_id": "owner",
@@ -231,12 +234,12 @@ def _twice_the_same(tx: Connection, session_id: str) -> None:
     }
     given = {f"the_{name}": value for name, value in values.items()} | moment_value("at")
     within(tx, sessions._insert(*values, active=True), given)
-    within(tx, sessions._insert(*values, active=True), given)
+    within(tx, sessions._insert(*values, active=True), given | {"the_id": unknown_id(), "the_status": "NONE"})
 
 
 def test_an_error_is_the_toolkit_s_own_and_the_unit_is_undone(context: Flask) -> None:
     with pytest.raises(IntegrityError) as told:
-        _twice_the_same("0b5d0f0e-0000-4000-8000-000000000001")
+        _one_that_may_be_and_one_that_may_not("0b5d0f0e-0000-4000-8000-000000000001")
     assert isinstance(told.value, DBAPIError)
     assert told.value.connection_invalidated is False
     assert sessions_and_messages() == (0, 0)

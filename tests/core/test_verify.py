@@ -54,6 +54,7 @@ def unwatched(empty_database: str) -> Iterator[Database]:
         for (name,) in made.raw.run("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
             made.raw.run(f"DROP TRIGGER {name}")
     else:
+        made.raw.run("SET ROLE NONE")  # a role without privileges may not
         made.raw.run("SET session_replication_role = replica")
     with made.app.app_context():
         yield made

@@ -35,7 +35,7 @@ from chatsvc.core import cleanup
 from chatsvc.core.errors import Unavailable
 from chatsvc.extensions import db
 from config import ROOT
-from tests import factories
+from tests import factories, tables
 from tests.api.envelope.calls import Body, cancel
 from tests.api.envelope.webhooks import FINE, LOOPBACK, Line, accepted, another, answers, line
 from tests.migrations.raw import Raw
@@ -73,7 +73,7 @@ class Found:
 def race(url: str, *, sends: int, processes: int, seed: int) -> Found:
     """The whole of it, on a database in which nothing has been migrated yet."""
     chance = random.Random(seed)
-    app = create_app(factories.settings(url, **SETTINGS))
+    app = tables.open_to_tests(create_app(factories.settings(url, **SETTINGS)))
     with app.app_context():
         upgrade()
     done, cleaned = _server.Event(), _server.Queue()
@@ -103,7 +103,7 @@ def race(url: str, *, sends: int, processes: int, seed: int) -> Found:
 
 
 def _clean(url: str, done: Event, cleaned: Any) -> None:
-    app = create_app(factories.settings(url, **SETTINGS))
+    app = tables.open_to_tests(create_app(factories.settings(url, **SETTINGS)))
     amount = passes = 0
     with app.app_context():
         while not done.is_set():

@@ -10,7 +10,7 @@ COLUMNS = """
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped"""
 RELATIONS = """
-    SELECT format('relation %s %s %s options=%s', relkind, relname, relpersistence, reloptions) FROM pg_class
+    SELECT format('relation %s %s %s options=%s rows=%s %s', relkind, relname, relpersistence, reloptions, relrowsecurity, relforcerowsecurity) FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind <> 'i'"""
 CONSTRAINTS = """
     SELECT format('constraint %s on %s: %s valid=%s', conname, conrelid::regclass, pg_get_constraintdef(oid), convalidated) FROM pg_constraint
@@ -21,6 +21,9 @@ INDEXES = """
 TRIGGERS = """
     SELECT format('trigger %s enabled=%s', pg_get_triggerdef(t.oid), t.tgenabled) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
     WHERE NOT t.tgisinternal AND c.relnamespace = 'public'::regnamespace"""
+POLICIES = """
+    SELECT format('policy %s on %s for %s to %s using %s check %s', policyname, tablename, cmd, roles, qual, with_check) FROM pg_policies
+    WHERE schemaname = 'public'"""
 FUNCTIONS = "SELECT 'function ' || pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
 TYPES = "SELECT format('type %s', typname) FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype <> 'c' AND typcategory <> 'A'"
 
@@ -30,7 +33,7 @@ def catalog(raw: Raw) -> list[str]:
     if raw.on_sqlite:
         rows = raw.run("SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_master")
     else:
-        rows = [row for query in (COLUMNS, RELATIONS, CONSTRAINTS, INDEXES, TRIGGERS, FUNCTIONS, TYPES) for row in raw.run(query)]
+        rows = [row for query in (COLUMNS, RELATIONS, CONSTRAINTS, INDEXES, TRIGGERS, POLICIES, FUNCTIONS, TYPES) for row in raw.run(query)]
     lines = (" ".join(line.split()) for (line,) in rows)
     return sorted(line for line in lines if "alembic_version" not in line and "sqlite_sequence" not in line)
 

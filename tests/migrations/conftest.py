@@ -10,7 +10,7 @@ from flask import Flask
 
 from chatsvc import create_app
 from chatsvc.extensions import db
-from tests import factories
+from tests import factories, tables
 from tests.migrations.catalog import catalog, dump, revision
 from tests.migrations.raw import Raw
 
@@ -21,7 +21,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.raw = Raw(url)
-        self.app: Flask = create_app(factories.settings(url))
+        self.app: Flask = tables.open_to_tests(create_app(factories.settings(url)))
 
     def upgrade(self, to: str = "head") -> None:
         with self.app.app_context():

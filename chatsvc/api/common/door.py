@@ -14,6 +14,7 @@ from marshmallow import Schema
 from chatsvc.api.common import address, ids, limits, reading, wire
 from chatsvc.api.common.caller import Caller, identify
 from chatsvc.api.common.once import once
+from chatsvc.core import acting
 from chatsvc.core.database import ask_what_is_due, require
 from chatsvc.core.errors import Forbidden, Unauthenticated
 
@@ -68,6 +69,7 @@ class Door(Blueprint):
 
         def declare(view: View) -> View:
             def answer(**path: str) -> Response:
+                acting.act_for(acting.NOBODY)
                 try:
                     response = carried_out(path)
                     ask_what_is_due()
@@ -76,6 +78,7 @@ class Door(Blueprint):
                     raise
                 finally:
                     require(None)
+                    acting.act_for(None)
                 return response
 
             def carried_out(path: dict[str, str]) -> Response:
@@ -107,6 +110,7 @@ def _let_in(route: Route) -> tuple[Caller, ...]:
     except Unauthenticated:
         limits.spend("default", f"address:{address.client()}")
         raise
+    acting.act_for(acting.user(caller.user_id))
     limits.spend("default", f"user:{caller.user_id}")
     if route.sends:
         limits.spend("send", f"user:{caller.user_id}")

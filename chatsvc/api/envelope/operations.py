@@ -9,7 +9,7 @@ from chatsvc.api.common import reading
 from chatsvc.api.common.caller import Caller
 from chatsvc.api.common.door import Allow, Route
 from chatsvc.api.envelope import schemas, shapes, wire
-from chatsvc.core import audit, cleanup, exchange_stats
+from chatsvc.core import acting, audit, cleanup, exchange_stats
 from chatsvc.core.errors import Forbidden
 from chatsvc.core.exchange_stats import Days, Scope
 from chatsvc.core.paging import Window
@@ -30,11 +30,11 @@ def stats(
     if not caller.admin and (scope is not None or user_id not in (None, caller.user_id)):
         raise Forbidden("Only an admin may see the statistics of others")
     of = Scope(None if scope else user_id or caller.user_id, persona_id)
-    if group_by is None:
-        return wire.figures(exchange_stats.of(of)[0])
     last = last or datetime.now(UTC).date()
-    whole, each = exchange_stats.of(of, Days(first or last - timedelta(days=DAYS - 1), last))
-    return {**wire.figures(whole), "series": wire.series(each)}
+    days = None if group_by is None else Days(first or last - timedelta(days=DAYS - 1), last)
+    with acting.acting_for(acting.EVERYBODY if scope else acting.user(user_id) if user_id else acting.current()):
+        whole, each = exchange_stats.of(of, days)
+    return {**wire.figures(whole), **({"series": wire.series(each)} if days else {})}
 
 
 @door.route_for(

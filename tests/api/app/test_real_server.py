@@ -18,7 +18,7 @@ from flask_migrate import upgrade
 from chatsvc import create_app
 from chatsvc.extensions import db
 from config import ROOT
-from tests import factories
+from tests import factories, tables
 from tests.api.app.accounts import NOBODY, PASSWORD, account
 
 LONG = 60.0
@@ -32,7 +32,7 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         settings = {"DATABASE_URL": f"sqlite:///{folder / 'served.db'}", "JWT_SECRET_KEY": factories.SECRET, "PORT": str(self.port)}
-        app = create_app(factories.settings(settings["DATABASE_URL"]))
+        app = tables.open_to_tests(create_app(factories.settings(settings["DATABASE_URL"])))
         with app.app_context():
             upgrade()
             db.engine.dispose()

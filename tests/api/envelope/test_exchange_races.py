@@ -18,7 +18,7 @@ from flask import Flask
 
 from bench.streams import SECRET as BENCH_SECRET
 from bench.streams import free_port, served
-from chatsvc.core import database, exchanges, replies
+from chatsvc.core import connections, exchanges, replies
 from tests.api.envelope.calls import SESSIONS, Body, cancel
 from tests.api.envelope.webhooks import FINE, LOOPBACK, SECRET, Line, accepted, another, answers, line, run, signed
 from tests.api.v1 import rows
@@ -35,7 +35,7 @@ def product(make_app: Callable[..., Flask]) -> Flask:
 @pytest.fixture
 def impatient(make_app: Callable[..., Flask], engine_name: str, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """One whose writers wait for a second."""
-    monkeypatch.setattr(database, "STATEMENT_SECONDS" if engine_name == "sqlite" else "LOCK_SECONDS", 1)
+    monkeypatch.setattr(connections, "STATEMENT_SECONDS" if engine_name == "sqlite" else "LOCK_SECONDS", 1)
     return make_app(**LOOPBACK, PUBLIC_URL="https://chat.example.com")
 
 

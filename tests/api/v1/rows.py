@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -80,12 +79,11 @@ def breaches(app: Flask) -> list[verify.Breach]:
 
 @contextmanager
 def statements(app: Flask) -> Iterator[list[str]]:
-    """The SQL that this thread sends inside the block; not what begins or ends a transaction, nor the heartbeat's."""
+    """The SQL that this thread sends inside the block; not what begins or ends a transaction."""
     seen: list[str] = []
-    here = threading.get_ident()
 
     def note(statement: str, values: object, prepared: object) -> None:
-        if threading.get_ident() == here and statement.split(maxsplit=1)[0].upper() not in ("BEGIN", "COMMIT", "SET", "ROLLBACK"):
+        if statement.split(maxsplit=1)[0].upper() not in ("BEGIN", "COMMIT", "SET", "ROLLBACK"):
             seen.append(statement)
 
     with app.app_context():

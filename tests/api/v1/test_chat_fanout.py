@@ -16,7 +16,7 @@ from redis import Redis
 from chatsvc import create_app
 from chatsvc.core import fanout, replies, runtime
 from chatsvc.extensions import db
-from tests import factories, postgres, quicker
+from tests import factories, postgres, quicker, tables
 from tests.api.common.redis_server import OwnServer, own_server
 from tests.api.v1.streams import CHAT, Event, HandedOut, follow, text_of
 from tests.factories import person
@@ -192,7 +192,7 @@ def strangers_app(engine_name: str, tmp_path: Path, request: pytest.FixtureReque
         else:
             databases.append(postgres.new_database(request.getfixturevalue("server")))
             url = databases[-1].__enter__()
-        app = create_app(factories.settings(url, REDIS_URL=redis_server.url))
+        app = tables.open_to_tests(create_app(factories.settings(url, REDIS_URL=redis_server.url)))
         with app.app_context():
             upgrade()
         made.append(app)

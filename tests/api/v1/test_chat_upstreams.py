@@ -12,7 +12,7 @@ from flask import Flask
 from chatsvc import create_app
 from chatsvc.extensions import db
 from chatsvc.responders import model
-from tests import factories, openapi_check, quicker
+from tests import factories, openapi_check, quicker, tables
 from tests.api.v1 import rows
 from tests.api.v1.calls import SESSIONS, Body, answered, body_of
 from tests.api.v1.streams import CHAT, follow, text_of
@@ -131,7 +131,7 @@ def product(shared_app: Flask, database_url: str, model_server: Upstream) -> Ite
         "CHAT_FIRST_BYTE_TIMEOUT": "1",
         "CHAT_IDLE_TIMEOUT": "1",
     }
-    made = openapi_check.watch(quicker.trust_the_machine(create_app(factories.settings(database_url, **settings))))
+    made = openapi_check.watch(quicker.trust_the_machine(tables.open_to_tests(create_app(factories.settings(database_url, **settings)))))
     yield made
     made.extensions["chatsvc.runtime"].stop(wait=True)
     with made.app_context():
