@@ -103,7 +103,7 @@ class Reader(threading.Thread):
             for path in (f"/api/v1/chat-sessions/{session}", f"/chat/sessions/{session}/messages"):
                 told = self.client.ask("GET", path)
                 if not told.is_in_doubt and told.status != 404:
-                    self.history.breach(f"{self.desk.user} asked for a session of somebody else and was answered {told.status}")
+                    self.history.breach(f"LET IN: {self.desk.user} asked for a session of somebody else and was answered {told.status}")
 
     def _read(self, session: str, path: str) -> Any:
         told = self.client.ask("GET", path)

@@ -112,7 +112,7 @@ class Writer(threading.Thread):
         if told.is_good:
             entry.outcome, entry.id = OK, str(told.body.get("_id") or told.body["id"])
             if not entry.allowed:
-                self.history.breach(f"{entry.user} was let in where they must not be: {entry.content[:40]!r} in {entry.session}")
+                self.history.breach(f"LET IN: {entry.user} where they must not be: {entry.content[:40]!r} in {entry.session}")
             if entry.kind == "session":
                 entry.session = entry.id
                 self.desk.bring(entry.id)
