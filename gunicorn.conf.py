@@ -37,9 +37,9 @@ loglevel = _settings.log_level
 
 def post_fork(server: Any, worker: Any) -> None:
     if worker_class == "gevent":
-        from psycogreen.gevent import patch_psycopg
+        from chatsvc.core import patience
 
-        patch_psycopg()
+        patience.install()
 
 
 def _until_started(runtime: Any) -> None:
