@@ -21,9 +21,10 @@ from sqlalchemy import Connection, Executable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chatsvc.core import connections, quick
+from chatsvc.core import connections, patience, quick
 from chatsvc.core.connections import ALONE
 from chatsvc.core.errors import Unavailable
+from chatsvc.core.patience import LOCK_TIMEOUT
 from chatsvc.core.prepared import Prepared
 from chatsvc.core.rows import AnyRow
 from chatsvc.extensions import db
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 
 TRIES = 3
 AGAIN = {"40P01", "40001"}  # deadlock, serialization failure: nothing was written, and a second run usually succeeds
-LOCK_TIMEOUT = "55P03"
 
 _unit: ContextVar[Connection | None] = ContextVar("unit_of_work", default=None)
 _proviso: ContextVar[Proviso | None] = ContextVar("proviso", default=None)
@@ -78,7 +78,7 @@ def read(statement: Executable | Prepared, values: dict[str, Any] | None = None)
     try:
         return _run_alone(statement, values)
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not error.connection_invalidated or patience.is_spent(error):
             raise _told(error) from error
     except PoolTimeout as error:
         raise Unavailable("The database is busy") from error
@@ -144,7 +144,9 @@ def _run_with_proviso(statement: Prepared, values: dict[str, Any] | None) -> Seq
     except quick.NotPrepared:
         ask_what_is_due()
         return _run_alone(statement, values)
-    except DBAPIError:
+    except (DBAPIError, PoolTimeout) as error:
+        if patience.is_spent(error):
+            _proviso.set(None)  # nothing was done, and to ask would be to wait as long again
         ask_what_is_due()  # whichever of the two failed: that of the caller comes first
         raise
     _proviso.set(None)
