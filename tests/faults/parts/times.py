@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.streams import percentile, request, token
+from tests.faults.parts.nginx import ADDRESS
 
 SESSIONS = "/api/v1/chat-sessions"
 LONGEST_WAIT = 30.0
@@ -36,9 +37,10 @@ Found = dict[str, Asked]
 class Asker:
     """Asks through one door, a port of 127.0.0.1."""
 
-    def __init__(self, port: int, *, names: tuple[str, ...] = ("list", "read", "append"), who: str = "measured") -> None:
+    def __init__(self, port: int, *, names: tuple[str, ...] = ("list", "read", "append"), who: str = "measured", address: str = "127.0.0.1") -> None:
         self.port = port
         self.who = who
+        self.address = address
         self.names = names
         self.made = {name: self._session(f"{who}-{name}") for name in names}
 
@@ -49,6 +51,9 @@ class Asker:
             return str(json.load(response)["id"])
 
     def _bytes(self, name: str) -> bytes:
+        return self._plain(name).replace(b"\r\n", b"\r\n%b: %b\r\n" % (ADDRESS.encode(), self.address.encode()), 1)
+
+    def _plain(self, name: str) -> bytes:
         user, session_id = f"{self.who}-{name}", self.made[name]
         if name == "list":
             return request(self.port, user, "GET", SESSIONS)
