@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Pool
 from sqlalchemy.exc import DBAPIError
 
 from chatsvc.core.prepared import Prepared
@@ -18,12 +18,16 @@ log = logging.getLogger(__name__)
 
 Sent = tuple[Prepared, dict[str, Any]]
 
-NOT_THERE, THERE_ALREADY = "26000", "42P05"
+NOT_THERE, THERE_ALREADY, OUTDATED = "26000", "42P05", "0A000"
 _pooled: WeakSet[Engine] = WeakSet()
 
 
 class NotPrepared(Exception):
     """The connection does not remember what was prepared on it; nothing was carried out."""
+
+
+class Outdated(NotPrepared):
+    """It remembers a statement whose columns have since become others, by a migration, and would never carry it out again."""
 
 
 def takes(engine: Engine) -> bool:
@@ -47,6 +51,9 @@ def alone(engine: Engine, prepared: Prepared, values: dict[str, Any], *, first: 
             if engine.pool is pool:
                 engine.dispose()  # the others were made before the server went away, too
         raise _as_the_toolkit_has_it(engine, error, gone) from error
+    except Outdated as error:
+        _forget(engine, pool, connection, error)
+        raise
     except NotPrepared:
         raise
     except BaseException as error:
@@ -68,6 +75,16 @@ def within(tx: Connection, prepared: Prepared, values: dict[str, Any]) -> list[A
         if gone:
             tx.invalidate(error)
         raise _as_the_toolkit_has_it(tx.engine, error, gone) from error
+    except Outdated as error:
+        _forget(tx.engine, tx.engine.pool, tx, error)
+        raise
+
+
+def _forget(engine: Engine, pool: Pool, connection: Any, error: Outdated) -> None:
+    """This connection, and all others that lie in the pool: they remember the same."""
+    connection.invalidate(error)
+    if engine.pool is pool:
+        engine.dispose()
 
 
 def _fetched(engine: Engine, driver: Any, remembered: dict[Any, Any], sent: Sequence[Sent]) -> list[tuple[Any, ...]]:
@@ -88,6 +105,8 @@ def _fetched(engine: Engine, driver: Any, remembered: dict[Any, Any], sent: Sequ
                     known.add(prepared.name)
             cursor.execute("; ".join([prepared.call for prepared, _ in sent]), [value for prepared, values in sent for value in prepared.values(values)])
         except engine.dialect.loaded_dbapi.Error as error:
+            if getattr(error, "pgcode", None) == OUTDATED:
+                raise Outdated from error
             if getattr(error, "pgcode", None) not in (NOT_THERE, THERE_ALREADY):
                 raise
             _pooled.add(engine)

