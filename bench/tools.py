@@ -10,6 +10,11 @@ from pathlib import Path
 HOW = {
     "wrk": "wrk makes the load: `make wrk` installs it on Debian and Ubuntu (as root); elsewhere it is the package of that name.",
     "psql": "psql fills the databases: it is part of every PostgreSQL (on Debian and Ubuntu: apt install postgresql-client).",
+    **{name: f"{name} is part of every PostgreSQL server (on Debian and Ubuntu: apt install postgresql)." for name in ("initdb", "postgres")},
+    **{
+        name: f"{name} is missing: `make fault-tools` installs it on Debian and Ubuntu (as root)."
+        for name in ("nginx", "faketime", "slowhttptest", "redis-server")
+    },
     "pgbench": "pgbench does the bare SQL: it comes with the PostgreSQL server (on Debian and Ubuntu: apt install postgresql).",
 }
 
@@ -17,7 +22,7 @@ HOW = {
 @functools.cache
 def tool(name: str) -> str:
     """The path of this program, or an exit that says how to get it."""
-    for folder in (None, *_folders_of_postgresql()):
+    for folder in (None, "/usr/sbin", *_folders_of_postgresql()):
         found = shutil.which(name, path=str(folder) if folder else None)
         if found:
             return found

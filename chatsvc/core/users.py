@@ -16,6 +16,7 @@ from sqlalchemy import Connection as Unit
 from sqlalchemy import literal, select, tuple_, update
 
 from chatsvc.core import audit, throttle
+from chatsvc.core.aside import AT_ONCE, aside
 from chatsvc.core.database import read, unit
 from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem, Unavailable, WrongCredentials
 from chatsvc.core.models import User
@@ -30,7 +31,7 @@ COLUMNS = (User.id, User.username, User.role, User.created_at, User.disabled_at)
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # Of an account that does not exist: to be verified takes as long as any other. Made once, since making it is a tenth of a process's start.
 _NOBODY: Final = "$argon2id$v=19$m=19456,t=2,p=1$6ujVIveFqaYWMHw9yD1Amg$37XZJIWSQ55wlzUKa6aj7jzjxlj0XRbM0quOiKcghCc"
-_at_once = threading.BoundedSemaphore(2)
+_at_once = threading.BoundedSemaphore(AT_ONCE)
 HASH_WAIT_SECONDS = 10
 MIN_PASSWORD, MAX_PASSWORD = 8, 256
 MAX_NAME = 64
@@ -95,19 +96,22 @@ def name_key(username: str) -> str:
 
 def _hash(password: str) -> str:
     with _Turn():
-        return _hasher.hash(password)
+        return aside(lambda: _hasher.hash(password))
 
 
 def _verify(password_hash: str, password: str) -> bool:
-    with _Turn():
+    def good() -> bool:
         try:
             return _hasher.verify(password_hash, password)
         except (VerificationError, InvalidHashError):
             return False
 
+    with _Turn():
+        return aside(good)
+
 
 class _Turn:
-    """Two hashes at once per process, so that a flood of sign-ins does not take the memory or the processors."""
+    """Two hashes at once per process, so that a flood of sign-ins does not take the memory or the processors; the rest wait their turn."""
 
     def __enter__(self) -> None:
         if not _at_once.acquire(timeout=HASH_WAIT_SECONDS):

@@ -13,7 +13,7 @@ import time
 from typing import NamedTuple
 
 from flask import current_app, g
-from limits.storage import RedisStorage, Storage
+from limits.storage import RedisStorage
 from redis.exceptions import RedisError
 
 from chatsvc.core.errors import TooMany
@@ -24,6 +24,11 @@ log = logging.getLogger(__name__)
 REDIS_TIMEOUT = 0.1
 REDIS_REST_SECONDS = 5
 SWEEP_SECONDS = 10
+COUNT = b"""
+local amount = redis.call("INCR", KEYS[1])
+if amount == 1 then redis.call("EXPIRE", KEYS[1], ARGV[1]) end
+return {amount, redis.call("PTTL", KEYS[1])}
+"""
 
 
 class Count(NamedTuple):
@@ -54,12 +59,24 @@ class OwnWindows:
         return Count(amount + 1, min(seconds, max(1, math.ceil(ends_at - now))))
 
 
+class SharedWindows(RedisStorage):
+    """The counts of all processes. The library asks twice, for the amount and for the time that is left; a Redis that is slow costs that much twice."""
+
+    def initialize_storage(self, _uri: str) -> None:
+        super().initialize_storage(_uri)
+        self._count = self.get_connection().register_script(COUNT)
+
+    def hit(self, key: str, seconds: int) -> Count:
+        amount, milliseconds = self._count([self.prefixed_key(key)], [seconds])
+        return Count(int(amount), min(seconds, max(1, math.ceil(int(milliseconds) / 1000))))
+
+
 class Counter:
     """Counts in the shared storage, and in this process's own while that is away."""
 
     def __init__(self, config: Settings) -> None:
         self._own = OwnWindows()
-        self._shared = _redis(config.redis_url) if config.redis_url else None
+        self._shared = _shared(config.redis_url) if config.redis_url else None
         self._away_until: float | None = None
         self._lock = threading.Lock()
 
@@ -67,7 +84,7 @@ class Counter:
         """One more under this key."""
         if self._shared is not None and self._may_ask():
             try:
-                count = _hit(self._shared, key, seconds)
+                count = self._shared.hit(key, seconds)
             except RedisError as error:
                 self._lost(error)
             else:
@@ -100,15 +117,8 @@ class Counter:
             log.warning("Redis answers again: rate limits are counted for all processes together")
 
 
-def _redis(url: str) -> Storage:
-    return RedisStorage(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, key_prefix="chatsvc")
-
-
-def _hit(storage: Storage, key: str, seconds: int) -> Count:
-    amount = storage.incr(key, seconds)
-    # Redis says in whole seconds, rounded, how much is left; a caller who comes back when told must not be early.
-    left = storage.get_expiry(key) - time.time() + 0.5
-    return Count(amount, min(seconds, max(1, math.ceil(left))))
+def _shared(url: str) -> SharedWindows:
+    return SharedWindows(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, key_prefix="chatsvc")
 
 
 def spend(kind: str, who: str) -> None:

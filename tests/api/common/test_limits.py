@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from redis import Redis
+from redis.connection import Connection
 from werkzeug.test import TestResponse
 
 from chatsvc import create_app
@@ -206,6 +207,20 @@ def test_all_processes_count_together_in_redis(redis_url: str) -> None:
     assert one.hit(key, 60).seconds_left in (60, 59)
 
 
+def test_a_count_is_one_question_and_one_answer(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting, key, answers = counter(redis_url), f"test:{uuid4()}", []
+    counting.hit(key, 60)
+    read = Connection.read_response
+
+    def noted(self: Connection, *rest: Any, **named: Any) -> Any:
+        answers.append(answer := read(self, *rest, **named))
+        return answer
+
+    monkeypatch.setattr(Connection, "read_response", noted)
+    assert counting.hit(key, 60).amount == 2
+    assert len(answers) == 1, "a Redis that is slow costs every request that much more than once"
+
+
 def test_in_redis_every_record_is_ours_by_name_and_goes_by_itself(redis_url: str, make_bare: Callable[..., Flask]) -> None:
     app = make_bare(REDIS_URL=redis_url)
     user = f"user:{uuid4()} \n:*{{}}"
@@ -248,13 +263,13 @@ def asking(counting: Counter) -> list[str]:
     asked: list[str] = []
     shared = counting._shared
     assert shared is not None
-    incr = shared.incr
+    hit = shared.hit
 
-    def noted(key: str, *rest: Any) -> int:
+    def noted(key: str, seconds: int) -> Count:
         asked.append(key)
-        return incr(key, *rest)
+        return hit(key, seconds)
 
-    shared.incr = noted  # type: ignore[assignment, method-assign]
+    shared.hit = noted  # type: ignore[method-assign]
     return asked
 
 

@@ -1,0 +1,23 @@
+"""An empty database for a run: DATABASE_URL, else one made on the server that the tests would take, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests import postgres
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        server, _ = postgres.find_server(Path(scratch))
+        with postgres.new_database(server) as url:
+            yield url
