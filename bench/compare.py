@@ -142,7 +142,7 @@ def run(given: argparse.Namespace, databases: Databases, loads: list[Load]) -> R
 
 
 def compared(given: argparse.Namespace, file: Path) -> int:
-    with server() as url, filled(url, given.users, keep=given.keep) as databases:
+    with server() as url, filled(url, given.users, keep=given.keep, superuser=given.superuser) as databases:
         check_answers(databases, given.users)
         loads = _loads(given, write(file, people(given.users)))
         results = run(given, databases, loads)

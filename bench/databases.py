@@ -1,6 +1,6 @@
 """The databases of the measurements: filled once, and copied for each run, so that every run begins with the same rows.
 
-A server is the one of BENCH_DATABASE_URL (a role that may create databases and is a superuser: the product's rows are copied past
+A server is the one of BENCH_DATABASE_URL (a superuser: the product's rows are copied past
 its triggers), else the one that the tests would take.
 """
 
@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from sqlalchemy.engine import make_url
 
 from bench import fill
 from bench.streams import ROOT, SECRET
 from tests.postgres import find_server, with_name
 
 PREFIX = "chatsvc_bench"
+ROLE = "chatsvc_bench_service"  # without any privilege, as the service's own should be: row-level security concerns it
 SOURCES = ("migrations/**/*.py", "migrations/**/*.sql", "bench/fill.py", "bench/sql/peers.sql")
 
 
@@ -36,8 +38,8 @@ class Databases:
 
 
 def ask(url: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    """One statement outside any transaction, and its rows."""
-    with contextlib.closing(psycopg2.connect(url)) as connection:
+    """One statement outside any transaction, and its rows; as whoever started the server, whatever role the database gives to others."""
+    with contextlib.closing(psycopg2.connect(url, options="-c role=none")) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(statement, values or None)
@@ -55,18 +57,22 @@ def server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def filled(url: str, users: int, *, keep: bool) -> Iterator[Databases]:
-    """A fresh copy of both databases. With `keep`, what was copied stays for the next run."""
+def filled(url: str, users: int, *, keep: bool, superuser: bool = False) -> Iterator[Databases]:
+    """A fresh copy of both databases. With `keep`, what was copied stays for the next run; as a superuser the service passes row-level security."""
     names = {kind: f"{PREFIX}_{kind}_{users}_{_state()}" for kind in ("peer", "product")}
     copies = {kind: f"{PREFIX}_{kind}_run_{os.getpid()}" for kind in names}
     try:
         _fill_missing(url, names, users)
         for kind, name in names.items():
             _copy(url, name, copies[kind])
+        if not superuser:
+            _give_to_the_service(url, copies["product"])
         yield Databases(with_name(url, copies["peer"]), with_name(url, copies["product"]))
     finally:
         for name in [*copies.values(), *([] if keep else names.values())]:
             ask(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        with contextlib.suppress(psycopg2.errors.DependentObjectsStillExist):
+            ask(url, f"DROP ROLE IF EXISTS {ROLE}")
         kept = [name for (name,) in ask(url, "SELECT datname FROM pg_database WHERE datname LIKE %s ORDER BY 1", f"{PREFIX}%")]
         if kept:
             say(f"databases kept (drop them with dropdb): {', '.join(kept)}")
@@ -96,8 +102,17 @@ def _fill_missing(url: str, names: dict[str, str], users: int) -> None:
     if names["product"] not in there:
         say("filling the product's database with the same …")
         with _in_the_making(url, names["product"]) as database:
+            _give_to_the_service(url, str(make_url(database).database))
             migrate(database)
             fill.product(with_name(url, names["peer"]), database)
+
+
+def _give_to_the_service(url: str, name: str) -> None:
+    """Whoever connects to this database becomes the role that owns what is in it."""
+    if not ask(url, "SELECT 1 FROM pg_roles WHERE rolname = %s", ROLE):
+        ask(url, f"CREATE ROLE {ROLE} NOLOGIN")
+    ask(url, f"ALTER DATABASE {name} OWNER TO {ROLE}")
+    ask(url, f"ALTER DATABASE {name} SET role = {ROLE}")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ are copied without the triggers, and what these would keep is set in one stateme
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ JOIN chat_messages m ON m.id = k.newest WHERE s.id = k.session_id
 
 def psql(url: str, *statements: str, stdin: IO[bytes] | None = None, stdout: int | None = None) -> subprocess.Popen[bytes]:
     options = [part for statement in statements for part in ("-c", statement)]
-    return subprocess.Popen([tool("psql"), "-X", url, "-q", "-v", "ON_ERROR_STOP=1", *options], stdin=stdin, stdout=stdout)
+    environ = {**os.environ, "PGOPTIONS": "-c role=none"}  # only a superuser may pass by triggers
+    return subprocess.Popen([tool("psql"), "-X", url, "-q", "-v", "ON_ERROR_STOP=1", *options], stdin=stdin, stdout=stdout, env=environ)
 
 
 def copy(source: str, target: str, select: str, into: str) -> None:

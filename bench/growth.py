@@ -169,7 +169,7 @@ def on_engine(engine: str, database: str, times: int) -> Iterator[Found]:
 
 
 def on_postgresql(given: argparse.Namespace) -> tuple[list[Found], dict[str, str]]:
-    with server() as url, filled(url, given.users, keep=given.keep) as databases:
+    with server() as url, filled(url, given.users, keep=given.keep, superuser=given.superuser) as databases:
         tidy(databases.product)
         found = [*on_engine(POSTGRESQL, databases.product, given.times)]
         active = statistics_in_postgresql(url, databases.product, given.times * 3)

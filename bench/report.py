@@ -65,6 +65,7 @@ def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
         "--users", type=int, help="users of the data set, ten sessions each (10,000; 1,000 on SQLite alone); at least 500, or a user's rate limit is met"
     )
     parser.add_argument("--keep", action="store_true", help="keep the filled databases for the next run")
+    parser.add_argument("--superuser", action="store_true", help="let the service be a superuser, whom row-level security does not concern")
     parser.add_argument("--write", action="store_true", help="write the results into docs/performance.md")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that servers are stopped and databases dropped

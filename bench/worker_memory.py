@@ -73,7 +73,7 @@ def points(running: Server, people_file: Path, requests: int) -> list[Point]:
 
 
 def on_postgresql(given: argparse.Namespace, callers: Path) -> tuple[list[Point], dict[str, str]]:
-    with server() as url, filled(url, given.users, keep=given.keep) as databases:
+    with server() as url, filled(url, given.users, keep=given.keep, superuser=given.superuser) as databases:
         tidy(databases.product)
         with servers.product(databases.product) as running:
             return points(running, callers, given.requests), database_facts(databases.product)

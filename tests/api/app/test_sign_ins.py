@@ -282,7 +282,7 @@ def test_the_caches_of_checked_tokens_hold_no_tokens(app: Flask, here: SignIn) -
     here.me()
     kept = app.extensions["chatsvc.tokens"]
     assert len(kept) == 1
-    assert all(len(key) == 64 for key in kept)
+    assert all(len(key) == 32 for key in kept)
     assert here.access not in repr(kept)
 
 
