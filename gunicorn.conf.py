@@ -35,13 +35,6 @@ errorlog = "-"
 loglevel = _settings.log_level
 
 
-def post_fork(server: Any, worker: Any) -> None:
-    if worker_class == "gevent":
-        from chatsvc.core import patience
-
-        patience.install()
-
-
 def _until_started(runtime: Any) -> None:
     """Its first beat goes to the database. One that is away is no reason not to start: a worker that fails here takes the whole server with it."""
     from chatsvc.core.errors import Unavailable
@@ -56,6 +49,10 @@ def _until_started(runtime: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Starts the replies' heartbeat; on SIGTERM its producers end first, so that their text is saved and their clients are told."""
+    if worker_class == "gevent":  # not before the worker has put its greenlets in place: this loads the rest
+        from chatsvc.core import patience
+
+        patience.install()
     runtime = worker.wsgi.extensions["chatsvc.runtime"]
     runtime.is_a_process_of_its_own()
     threading.Thread(target=_until_started, args=[runtime], name="starting", daemon=True).start()

@@ -10,7 +10,7 @@ import orjson
 from psycopg2.extensions import new_type, register_type
 from sqlalchemy import Connection, Engine, event
 
-from chatsvc.core import acting
+from chatsvc.core import acting, patience
 from chatsvc.core.rows import parsed
 from config import Settings
 
@@ -29,7 +29,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_size": 16,
         "max_overflow": 0,
         "hide_parameters": True,  # a failed statement is logged; what people wrote is not
-        "pool_timeout": LOCK_SECONDS,
+        "pool_timeout": patience.FREE_SECONDS,
     }
     if settings.sqlite:
         options["connect_args"] = {"timeout": STATEMENT_SECONDS, "check_same_thread": False}

@@ -1,4 +1,7 @@
-"""How long a greenlet waits for PostgreSQL. The limits that the server is told of are kept by the server; one that hangs keeps none."""
+"""How long anybody waits for the database, and what the log says when that was in vain.
+
+The limits of statements and locks are kept by the server; a server that hangs keeps none, and a greenlet that waits for it has its own.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,14 @@ from psycopg2 import OperationalError, extensions
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+FREE_SECONDS = 3  # for one of the pool's connections
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 6  # longer than any statement may take, so that a server that lives has the first word
 LOCK_TIMEOUT = "55P03"
+
+AWAY = "the database does not answer: %s. Is it running, and does DATABASE_URL name it? Once it is back nothing has to be started again"
+NO_CONNECTION = f"no connection to the database was free for {FREE_SECONDS} s: in pg_stat_activity, application_name 'chatsvc', stands what they wait for"
+NO_LOCK = "a lock was not to be had in time: pg_blocking_pids(pid) in pg_stat_activity says who holds it; on SQLite, another program is writing"
 
 
 class Silent(OperationalError):  # type: ignore[misc]
