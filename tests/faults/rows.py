@@ -55,8 +55,8 @@ def connected(database_url: str) -> Iterator[Any]:
         yield connection
 
 
-def read(database_url: str) -> Rows:
-    """Everything, as of one moment."""
+def read(database_url: str, besides: str = "") -> Rows:
+    """Everything, as of one moment; without what belongs to users whose names begin with `besides`."""
     with connected(database_url) as connection:
         cursor = connection.cursor()
         cursor.execute("BEGIN" if isinstance(connection, sqlite3.Connection) else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -67,6 +67,9 @@ def read(database_url: str) -> Rows:
         for id_, session, user, role, content, created_at, deleted_at, status in cursor.fetchall():
             row = Message(id_, str(session), user, role, content, digest(content), created_at, deleted_at is None and status == "complete")
             messages.setdefault(row.session, []).append(row)
+        if besides:
+            sessions = {id_: session for id_, session in sessions.items() if not session.user.startswith(besides)}
+            messages = {id_: found for id_, found in messages.items() if id_ in sessions}
         return Rows(sessions, messages)
 
 
