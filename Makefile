@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung kill-streams kill-exchanges race-cleanup big-stats
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges race-cleanup big-stats
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -40,6 +40,9 @@ bench-streams: $(VENV)/dev ## A thousand replies at once: gaps, and what a list 
 
 bench-hung: $(VENV)/dev ## A hundred sends to a model that never answers: what reads and appends cost meanwhile, and who holds a connection
 	@$(BIN)/python -m bench.hung $(ARGS)
+
+faults: $(VENV)/dev ## Break things under a ledger of all that is written and seen, on both engines (minutes; ARGS="--long" for the full figures)
+	@$(BIN)/python -m tests.faults.all $(ARGS)
 
 kill-streams: $(VENV)/dev ## kill -9 of workers with streams open, 20 rounds: nothing lost, nothing left open (a quarter of an hour)
 	@$(BIN)/python -m tests.faults.kill_streams $(ARGS)

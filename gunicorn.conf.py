@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from types import FrameType
 from typing import Any
@@ -73,18 +74,27 @@ def _queued(listener: socket.socket) -> int:
     return found
 
 
-def post_fork(server: Any, worker: Any) -> None:
-    if worker_class == "gevent":
-        from psycogreen.gevent import patch_psycopg
+def _until_started(runtime: Any) -> None:
+    """Its first beat goes to the database. One that is away is no reason not to start: a worker that fails here takes the whole server with it."""
+    from chatsvc.core.errors import Unavailable
 
-        patch_psycopg()
+    while not runtime.stopping:
+        try:
+            runtime.start()
+            return
+        except Unavailable:  # logged where it happened; /readyz says so meanwhile
+            time.sleep(1)
 
 
 def post_worker_init(worker: Any) -> None:
     """Starts the replies' heartbeat; on SIGTERM its producers end first, so that their text is saved and their clients are told."""
+    if worker_class == "gevent":  # not before the worker has put its greenlets in place: this loads the rest
+        from chatsvc.core import patience
+
+        patience.install()
     runtime = worker.wsgi.extensions["chatsvc.runtime"]
     runtime.is_a_process_of_its_own()
-    runtime.start()
+    threading.Thread(target=_until_started, args=[runtime], name="starting", daemon=True).start()
     # A thousand streams are a hundred thousand objects that live long; with the usual thresholds the collector walks them all the
     # time (it took 40 % of the worker). What was loaded at start is never looked at again.
     gc.collect()

@@ -24,8 +24,9 @@ from sqlalchemy import Connection, Engine, Executable, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chatsvc.core import quick
+from chatsvc.core import patience, quick
 from chatsvc.core.errors import Unavailable
+from chatsvc.core.patience import LOCK_TIMEOUT
 from chatsvc.core.prepared import Prepared
 from chatsvc.core.rows import AnyRow, parsed
 from chatsvc.extensions import db
@@ -39,7 +40,6 @@ TRIES = 3
 LOCK_SECONDS = 3
 STATEMENT_SECONDS = 5
 AGAIN = {"40P01", "40001"}  # deadlock, serialization failure: nothing was written, and a second run usually succeeds
-LOCK_TIMEOUT = "55P03"
 ALONE = "chatsvc_alone"  # a connection's mark: its statement is a transaction by itself
 ID_AS_TEXT = new_type((2950,), "UUID", lambda text, _: text)
 
@@ -147,7 +147,7 @@ def read(statement: Executable | Prepared, values: dict[str, Any] | None = None)
     try:
         return _run_alone(statement, values)
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not error.connection_invalidated or patience.is_spent(error):
             raise _told(error) from error
     except PoolTimeout as error:
         raise Unavailable("The database is busy") from error
@@ -213,7 +213,9 @@ def _run_with_proviso(statement: Prepared, values: dict[str, Any] | None) -> Seq
     except quick.NotPrepared:
         ask_what_is_due()
         return _run_alone(statement, values)
-    except DBAPIError:
+    except (DBAPIError, PoolTimeout) as error:
+        if patience.is_spent(error):
+            _proviso.set(None)  # nothing was done, and to ask would be to wait as long again
         ask_what_is_due()  # whichever of the two failed: that of the caller comes first
         raise
     _proviso.set(None)

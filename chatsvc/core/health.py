@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -13,9 +14,22 @@ from sqlalchemy.exc import DBAPIError
 from chatsvc.core.database import read
 from chatsvc.core.errors import Unavailable
 
+PATIENCE = 1.0  # seconds that one who asks waits for another who has asked already
+_asking = threading.Lock()
+
 
 def check() -> dict[str, str]:
-    """What is wrong, by name; empty when all is well."""
+    """What is wrong, by name; empty when all is well. One at a time asks the database: while it hangs, whoever asks again and again
+    would otherwise take all of its connections."""
+    if not _asking.acquire(timeout=PATIENCE):
+        return {"database": "The database has not answered the last one who asked yet"}
+    try:
+        return _checked()
+    finally:
+        _asking.release()
+
+
+def _checked() -> dict[str, str]:
     try:
         rows = read(text("SELECT version_num FROM alembic_version"))
     except Unavailable as error:

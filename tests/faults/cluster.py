@@ -34,19 +34,26 @@ class Cluster:
             file.write(f"{SETTINGS}port = {self.port}\nunix_socket_directories = '{folder}'\n")
 
     def start(self) -> None:
-        self._run("pg_ctl", "-D", self.data, "-l", self.folder / "log", "-w", "-t", "60", "start")
+        """As a child of this process, which can see then that it has ended."""
+        with (self.folder / "log").open("ab") as log:
+            command = [str(self._programs / "postgres"), "-D", str(self.data)]
+            self._postmaster = subprocess.Popen(command, user=self._user, cwd=self.folder, stdout=log, stderr=log)
+        self.until_back()
 
-    def stop(self, mode: str = "fast") -> None:
-        """`immediate` leaves everything to the recovery at the next start."""
-        self._run("pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "60", "stop")
+    def stop(self) -> None:
+        """At once, as `pg_ctl -m immediate` does: everything is left to the recovery at the next start."""
+        self._signal([self._postmaster.pid], signal.SIGQUIT)
+        self._postmaster.wait(60)
 
     def processes(self) -> list[int]:
         """The postmaster and all below it."""
-        return family(int((self.data / "postmaster.pid").read_text().splitlines()[0]))
+        return family(self._postmaster.pid)
 
     def kill(self) -> None:
         """kill -9 of all."""
+        self._signal([self._postmaster.pid], signal.SIGSTOP)  # it makes no new ones meanwhile
         self._signal(self.processes(), signal.SIGKILL)
+        self._postmaster.wait(60)
 
     @contextlib.contextmanager
     def hung(self) -> Iterator[None]:
@@ -84,7 +91,7 @@ class Cluster:
             with contextlib.suppress(psycopg2.OperationalError), contextlib.closing(psycopg2.connect(self.url, connect_timeout=5)):
                 return
             time.sleep(0.01)
-        raise AssertionError("PostgreSQL does not come back")
+        raise AssertionError(f"PostgreSQL does not come back:\n{(self.folder / 'log').read_text()[-1500:]}")
 
     def new_database(self) -> str:
         name = f"ledger_{uuid.uuid4().hex[:12]}"
@@ -100,7 +107,6 @@ class Cluster:
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         command = [str(self._programs / program), *map(str, arguments)]
-        # Its output goes to a file and not to a pipe: the server inherits it and would keep a pipe open.
         with (self.folder / f"{program}.out").open("ab") as out:
             done = subprocess.run(command, user=self._user, cwd=self.folder, stdout=out, stderr=out, check=False)
         if done.returncode:
@@ -121,8 +127,7 @@ def own_cluster() -> Iterator[Cluster]:
         try:
             yield cluster
         finally:
-            with contextlib.suppress(OSError):  # it may be dead already
-                cluster.kill()
+            cluster.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

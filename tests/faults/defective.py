@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, event, text
+from sqlalchemy.ext.compiler import compiles
 
 from chatsvc.core import database, messages, read_models, sessions
 from chatsvc.core.models import ChatMessage, ChatSession
+from chatsvc.core.models.types import now
 from chatsvc.extensions import db
 from wsgi import app
 
@@ -81,19 +83,21 @@ def count_outside_the_transaction() -> None:
 
 
 def order_by_time() -> None:
-    """Messages are listed by the time at which they were written. On SQLite that is the worker's clock, and clocks differ."""
+    """Messages are listed by the time at which they were written, which is that of the worker's clock; and clocks differ."""
     by_id = read_models.in_session
 
     def by_time(session_id: Any, *, newest_first: bool, after: Any = None) -> Any:
         found = by_id(session_id, newest_first=newest_first, after=after).order_by(None)
         return found.order_by(ChatMessage.created_at.desc() if newest_first else ChatMessage.created_at)
 
-    _everywhere("in_session", by_id, by_time)
+    def behind() -> timedelta:
+        return timedelta(milliseconds=40 * (os.getpid() % 7))
 
     def skewed(connection: Any, record: object) -> None:
-        behind = timedelta(milliseconds=40 * (os.getpid() % 7))
-        connection.create_function("chat_now", 0, lambda: (datetime.now(UTC) - behind).strftime("%Y-%m-%d %H:%M:%S.%f"))
+        connection.create_function("chat_now", 0, lambda: (datetime.now(UTC) - behind()).strftime("%Y-%m-%d %H:%M:%S.%f"))
 
+    _everywhere("in_session", by_id, by_time)
+    compiles(now, "postgresql")(lambda *_, **__: f"(clock_timestamp() - interval '{behind().total_seconds()} seconds')")
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             event.listen(db.engine, "connect", skewed)

@@ -71,7 +71,7 @@ def main() -> None:
         url = stack.enter_context(database())
         services = [stack.enter_context(running(url, RATELIMIT_ENABLED="false", CHAT_ECHO_DELAY_MS="100", PROXY_HOPS="1")) for _ in range(2)]
         port = stack.enter_context(nginx([service.port for service in services], buffering=False))
-        with ledger_run(f"http://127.0.0.1:{port}", url, seed=given.seed, pause=0.01, besides=WHO) as run:
+        with ledger_run(f"http://127.0.0.1:{port}", url, seed=given.seed, pause=0.01, shared=True) as run:
             run.until(200)
             followers = [one for number in range(given.rounds) for one in one_round(run, port, services, number)]
             wrong = ended(followers)

@@ -1,0 +1,57 @@
+"""All fault runs that need no more than this machine, one after another; each says what it found in a line of JSON.
+
+    python -m tests.faults.all                 (a few minutes on a quiet machine)
+    python -m tests.faults.all --long          (the full figures of docs/reliability.md: about an hour)
+
+A run that fails names its seed and the folder of its history; the others go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from bench.streams import ROOT
+from tests.faults.told import tell
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One run: what it is called with, and what instead in the long one."""
+
+    module: str
+    short: str = ""
+    long: str = ""
+
+
+PARTS = (
+    Part("prove"),
+    Part("kills", "--engine postgresql --workers 20 --clusters 6 --messages 2000", "--engine postgresql --workers 200 --clusters 50 --messages 50000"),
+    Part("kills", "--engine sqlite --workers 20 --messages 2000", "--engine sqlite --workers 40 --messages 10000"),
+    Part("sqlite_kills", "--kills 40", "--kills 500"),
+    Part("stalled"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--long", action="store_true", help="the full figures")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--only", help="the parts of this name")
+    given = parser.parse_args()
+    failed = []
+    for part in PARTS:
+        if given.only in (None, part.module):
+            command = f"{part.module} {part.long if given.long else part.short}".split()
+            tell(run=" ".join(command), seed=given.seed)
+            if subprocess.run([sys.executable, "-m", f"tests.faults.{command[0]}", *command[1:], "--seed", str(given.seed)], cwd=ROOT, check=False).returncode:
+                failed.append(" ".join(command))
+    tell(failed_runs=failed)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
