@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import signal
+import socket
+import struct
+import sys
 import threading
 import time
 from types import FrameType
@@ -33,6 +37,41 @@ control_socket_disable = True
 accesslog = None
 errorlog = "-"
 loglevel = _settings.log_level
+
+
+DRAIN_SECONDS = 2.0
+ATTACH_FILTER = 26  # SO_ATTACH_FILTER
+RETURN_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)  # a filter of one step: every packet is dropped
+QUEUED_AT = 24  # where TCP_INFO says of a listening socket how many wait to be accepted
+
+
+def when_ready(server: Any) -> None:
+    """Whoever has connected when this service is told to stop is still answered: closing a listening socket resets all that wait at it."""
+    stop = server.stop
+
+    def drain_and_stop(graceful: bool = True) -> None:
+        shared = server.systemd or server.reexec_pid or server.master_pid  # somebody else goes on listening there
+        if graceful and sys.platform == "linux" and not shared:
+            _drain([listener.sock for listener in server.LISTENERS])
+        stop(graceful)
+
+    server.stop = drain_and_stop
+
+
+def _drain(listeners: list[socket.socket]) -> None:
+    """Turns newcomers away (their system tries again in a second and is refused then) until the workers have taken in those that wait."""
+    step = ctypes.create_string_buffer(RETURN_NOTHING)
+    for listener in listeners:
+        listener.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(step)))
+    ends_at = time.monotonic() + DRAIN_SECONDS
+    time.sleep(0.05)
+    while time.monotonic() < ends_at and any(_queued(listener) for listener in listeners):
+        time.sleep(0.01)
+
+
+def _queued(listener: socket.socket) -> int:
+    found: int = struct.unpack_from("I", listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), QUEUED_AT)[0]
+    return found
 
 
 def _until_started(runtime: Any) -> None:

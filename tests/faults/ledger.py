@@ -102,11 +102,13 @@ def ledger_run(
     users: int = 2,
     pause: float = 0.0,
     verify: bool = True,
+    shared: bool = False,
 ) -> Iterator[Run]:
     """Writers and readers at work while the block runs; `run.verdict` afterwards.
 
     The service must have RATELIMIT_ENABLED=false and the JWT secret of bench.streams (`served` gives it both, given the first). The
     database may hold nothing but what this run writes. `pause` is how long a writer rests between two messages on average.
+    With `shared` the database holds rows of other users too, which are left alone.
     """
     history = History(Path(tempfile.mkdtemp(prefix="chatsvc-ledger-")), seed)
     desks = [Desk(f"user-{number}") for number in range(users)]
@@ -126,7 +128,7 @@ def ledger_run(
     finally:
         _stop(run)
         run.verdict.history = str(history.folder)
-    run.verdict = _judge(run, service_url, database_url, verify=verify)
+    run.verdict = _judge(run, service_url, database_url, verify=verify, shared=shared)
     if not run.verdict.breaches:
         shutil.rmtree(history.folder)
 
@@ -140,14 +142,14 @@ def _stop(run: Run) -> None:
             run.history.breach(f"{one.name} {f'failed: {one.failed!r}' if one.failed else 'hangs'}")
 
 
-def _judge(run: Run, service_url: str, database_url: str, *, verify: bool) -> Verdict:
+def _judge(run: Run, service_url: str, database_url: str, *, verify: bool, shared: bool) -> Verdict:
     history = run.history
     _until_ready(service_url)
     before = history.now()
     in_doubt = [entry for entry in history.entries if entry.outcome == UNKNOWN]
-    history.breaches += judge.against_rows(history, rows.read(database_url), settled=False)
+    history.breaches += judge.against_rows(history, rows.read(database_url, shared=shared), settled=False)
     _settle(run)
-    found = rows.read(database_url)
+    found = rows.read(database_url, shared=shared)
     history.breaches += judge.against_rows(history, found, settled=True)
     for check in (judge.counters(found), judge.order(history, found), judge.seen(history, found), judge.over_http(service_url, history, found)):
         history.breaches += check

@@ -13,7 +13,7 @@ import psycopg2
 
 from tests.faults.history import digest
 
-MESSAGES = "SELECT id, session_id, user_id, role, content, created_at, deleted_at, status FROM chat_messages ORDER BY id"
+MESSAGES = "SELECT id, session_id, user_id, role, content, created_at, deleted_at, status FROM chat_messages"
 SESSIONS = "SELECT id, user_id, title, last_message, last_message_at, message_count, metadata FROM chat_sessions"
 
 
@@ -55,14 +55,15 @@ def connected(database_url: str) -> Iterator[Any]:
         yield connection
 
 
-def read(database_url: str) -> Rows:
-    """Everything, as of one moment."""
+def read(database_url: str, *, shared: bool = False) -> Rows:
+    """Everything, as of one moment; where others have rows as well, that of the ledger's users alone."""
+    users = " WHERE user_id LIKE 'user-%'" if shared else ""
     with connected(database_url) as connection:
         cursor = connection.cursor()
         cursor.execute("BEGIN" if isinstance(connection, sqlite3.Connection) else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        cursor.execute(SESSIONS)
+        cursor.execute(SESSIONS + users)
         sessions = {str(id_): Session(str(id_), user, title, last, at, count, _tag(meta)) for id_, user, title, last, at, count, meta in cursor.fetchall()}
-        cursor.execute(MESSAGES)
+        cursor.execute(f"{MESSAGES}{users} ORDER BY id")
         messages: dict[str, list[Message]] = {session: [] for session in sessions}
         for id_, session, user, role, content, created_at, deleted_at, status in cursor.fetchall():
             row = Message(id_, str(session), user, role, content, digest(content), created_at, deleted_at is None and status == "complete")

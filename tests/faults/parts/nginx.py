@@ -39,6 +39,7 @@ http {{
   upstream chatsvc {{
     {servers}
     keepalive 64;
+    keepalive_timeout 15s;
   }}
   server {{
     listen 127.0.0.1:{port} backlog=4096;
