@@ -15,7 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection as Unit
 from sqlalchemy import literal, select, tuple_, update
 
-from chatsvc.core import audit, throttle
+from chatsvc.core import audit, passwords, throttle
 from chatsvc.core.database import read, unit
 from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem, Unavailable, WrongCredentials
 from chatsvc.core.models import User
@@ -42,6 +42,8 @@ def create(username: str, password: str, *, role: str = "USER") -> AnyRow:
     """A new account; Conflict when the name is taken, whatever its case."""
     if problem := name_problem(username):
         raise Invalid(Problem("username", problem))
+    if problem := passwords.problem(password, username):
+        raise Invalid(Problem("password", problem))
     return _insert(username, _hash(password), role)
 
 
