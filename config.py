@@ -135,7 +135,10 @@ class Settings:
     echo_delay_ms: int = setting("CHAT_ECHO_DELAY_MS", "10", whole(0, 60000), "Milliseconds between two words of `echo`.")
     reply_max_chars: int = setting("CHAT_REPLY_MAX_CHARS", "200000", whole(1, 10000000), "Longest reply, in code points; a longer one ends there as failed.")
     streams_per_user: int = setting(
-        "CHAT_STREAMS_PER_USER", "100", whole(1, 100000), "Replies that one user may have written at once; off with RATELIMIT_ENABLED=false."
+        "CHAT_STREAMS_PER_USER",
+        "100",
+        whole(1, 100000),
+        "Replies that one user may have written at once, and half the streams they may follow at once at one worker; off with RATELIMIT_ENABLED=false.",
     )
     streams_per_worker: int = setting(
         "CHAT_STREAMS_PER_WORKER",

@@ -13,9 +13,28 @@ import time
 from types import FrameType
 from typing import Any
 
+from gunicorn.glogging import Logger as _Logger
+
 from config import load as _load
+from log_lines import Lines as _Lines
+from log_lines import secrets_of as _secrets_of
 
 _settings = _load()
+
+
+class _OurLogger(_Logger):
+    """The server's own lines, written as ours are. What a request that it cannot read said is left out: it may be a token in the wrong place."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(_Lines(self.error_fmt, self.datefmt, hidden=_secrets_of(_settings), telling=_settings.log_level == "debug"))
+
+    def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        super().warning(": ".join(msg.split(": ")[:2]) if msg.startswith("Invalid request") else msg, *args, **kwargs)
+
+
+logger_class = _OurLogger
 
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 # What a proxy says of the client is read by the application, from as many proxies as PROXY_HOPS names, and by nobody else.

@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
+import log_lines
 from chatsvc import api, commands, responders, web
 from chatsvc.api.common import keys, limits
 from chatsvc.core import connections, models
@@ -18,13 +19,16 @@ from chatsvc.core.runtime import Runtime
 from chatsvc.extensions import db, jwt, migrate
 
 __version__ = "0.1.0"
+LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
     """The application with these settings, or with those of the environment."""
     settings = settings or config.load()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _install_log(settings)
     app = Flask(__name__, static_folder=None, instance_path=settings.instance_path)
+    if settings.production and (app.debug or app.testing):
+        raise config.SettingError("FLASK_DEBUG is on. In production it must not be: it shows the inside of the service to whoever makes it fail.")
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     app.extensions["chatsvc.settings"] = settings
     app.extensions["chatsvc.tokens"] = {}
@@ -52,6 +56,12 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     web.mount(app)
     commands.install(app)
     return app
+
+
+def _install_log(settings: config.Settings) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(log_lines.Lines(LINE, hidden=log_lines.secrets_of(settings), telling=settings.log_level == "debug"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
 
 
 def _flask_settings(settings: config.Settings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from flask_migrate import upgrade
 from chatsvc import create_app
 from chatsvc.extensions import db
 from config import Settings
-from tests import factories, openapi_check, postgres, quicker, tables
+from tests import factories, openapi_check, postgres, quicker, secrecy, tables
 from tests.factories import Person
 
 ENGINES = ("sqlite", "postgresql")
@@ -102,6 +103,25 @@ def answers_are_as_documented() -> Iterator[None]:
     assert not found, "\n".join(found)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def logs_are_watched() -> Iterator[None]:
+    """Ours down to the last level, the others' as far as they are told."""
+    logging.getLogger().addHandler(secrecy.WATCH)
+    yield
+    logging.getLogger().removeHandler(secrecy.WATCH)
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[None]:
+    """No answer, event or log line of the test may hold a secret, or what somebody else wrote."""
+    secrecy.WATCH.forget()
+    yield
+    secrecy.WATCH.look_at_lines()
+    found = list(dict.fromkeys(secrecy.WATCH.found))
+    secrecy.WATCH.forget()
+    assert not found, "\n".join(found)
+
+
 @pytest.fixture
 def context(app: Flask) -> Iterator[Flask]:
     """For tests of core: the application's context, as a command has it."""
@@ -125,8 +145,8 @@ def admin(app: Flask) -> Person:
 
 
 def watched(settings: Settings) -> Flask:
-    """An application whose every answer is held against the document."""
-    return openapi_check.watch(quicker.trust_the_machine(tables.open_to_tests(create_app(settings))))
+    """An application whose every answer is held against the document, and searched for what is not the caller's."""
+    return secrecy.watch(openapi_check.watch(quicker.trust_the_machine(tables.open_to_tests(create_app(settings)))))
 
 
 def _close(app: Flask) -> None:

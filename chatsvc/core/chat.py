@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatsvc.core import endings, exchanges, personas, replies, turns
-from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem
+from chatsvc.core.clients import Client
+from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem, TooMany, Unauthenticated
 from chatsvc.core.feed import Feed
 from chatsvc.core.guard import Awaiting
 from chatsvc.core.idempotency import Claim
@@ -123,25 +124,30 @@ def _refuse(claim: Claim | None) -> None:
         raise Invalid(Problem("Idempotency-Key", "cannot be kept: this service keeps no messages (CHAT_ENABLE_MESSAGE_HISTORY is false)"))
 
 
-def outcome(said: Said) -> Any:
-    """The reply's row once it has ended."""
+def outcome(said: Said, client: Client) -> Any:
+    """The reply's row once it has ended; Unauthenticated for one who was signed out or disabled while waiting for it."""
     assert said.feed is not None
-    with runtime().serving():
-        while said.feed.final is None:
+    with runtime().clients.serving(client):
+        while said.feed.final is None and client.is_welcome():
             said.feed.wait(said.feed.length)
+    if not client.is_welcome():
+        raise Unauthenticated()
     return said.feed.final
 
 
 @contextmanager
-def following(user_id: str, reply_id: int) -> Iterator[tuple[Any, Feed | None]]:
+def following(client: Client, reply_id: int) -> Iterator[tuple[Any, Feed | None]]:
     """A reply of this user: its row, and where its text grows while it does."""
-    reply = replies.get(user_id, reply_id)
+    reply = replies.get(client.user_id, reply_id)
     if reply.status != "streaming":
         yield reply, None
         return
     here: Runtime = runtime()
     here.has_room()
-    with here.serving(), here.following(reply.session_id, reply_id) as feed:
+    most = 2 * settings().streams_per_user  # each in two tabs, or in one that is back before the lost connection was noticed
+    if settings().ratelimit_enabled and here.clients.of(client.user_id) >= most:
+        raise TooMany(f"At most {most} streams at once", retry_after=5)
+    with here.clients.serving(client), here.following(reply.session_id, reply_id) as feed:
         yield reply, feed
 
 

@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from chatsvc.core import acting, heartbeat, replies, titles
+from chatsvc.core.clients import Clients
 from chatsvc.core.errors import Unavailable
 from chatsvc.core.fanout import Fanout, channel
 from chatsvc.core.feed import Feed, Followed, Run
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.4  # what was told is saved within half a second
 NUDGE_SECONDS = 2.0
+ASK_SECONDS = 2.0  # how long somebody who was signed out or disabled is still told of a reply, and a nudge
 MISSED_SECONDS = 1.0
 LEAVE_SECONDS = 5.0  # how long a process that ends still follows the replies of others
 ALIVE_SECONDS = 5.0
@@ -64,7 +66,7 @@ class Runtime:
         self._leaves_at = float("inf")
         self._runs: dict[int, Run] = {}
         self._followed: dict[int, Followed] = {}
-        self._clients = 0
+        self.clients = Clients()
         self._unkept = itertools.count(-1, -1)
         self._lock = threading.Lock()
         self._heart: threading.Thread | None = None
@@ -94,7 +96,7 @@ class Runtime:
 
     def has_room(self) -> None:
         """Unavailable when this process has as many streams as it can bear, or is about to end."""
-        if self.stopping or max(self._clients, len(self._runs)) >= self.capacity:
+        if self.stopping or max(len(self.clients), len(self._runs)) >= self.capacity:
             raise Unavailable("Too many replies are being written; try again shortly")
 
     def produce(self, session_id: str, reply_id: int | None, ask: Ask, claim: Claim | None = None, ended: Ended | None = None) -> Feed:
@@ -123,17 +125,6 @@ class Runtime:
         return time.monotonic() > self._leaves_at and reply_id not in self._runs
 
     @contextmanager
-    def serving(self) -> Iterator[None]:
-        """Counts a client while it holds a connection."""
-        with self._lock:
-            self._clients += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._clients -= 1
-
-    @contextmanager
     def following(self, session_id: str, reply_id: int) -> Iterator[Feed]:
         """The feed of a running reply, whoever writes it."""
         run = self._runs.get(reply_id)
@@ -160,6 +151,8 @@ class Runtime:
             final: Any = GONE
             try:
                 final = self._insisting(run, lambda: self._ended(run, status, facts, ended))
+            except Exception:
+                log.exception("the end of reply %s could not be saved; it will be ended from what was saved of it so far", run.reply_id)
             finally:
                 # Whatever happens, nobody waits for a reply that nobody writes any more.
                 run.feed.end(final)
@@ -225,7 +218,7 @@ class Runtime:
 
     def _beat(self) -> None:
         acting.act_for(acting.EVERYBODY)
-        swept_at = alive_at = nudged_at = float("-inf")
+        swept_at = alive_at = asked_at = nudged_at = float("-inf")
         while not self.stopping or self._runs or (self._followed and time.monotonic() < self._leaves_at):
             began = time.monotonic()
             if self.stopping or began - nudged_at > NUDGE_SECONDS:
@@ -238,6 +231,9 @@ class Runtime:
                         alive_at = began
                     if self._followed:
                         self._poll()
+                    if began - asked_at > ASK_SECONDS:
+                        asked_at = began
+                        self.clients.dismiss()
                     if began - swept_at > SWEEP_SECONDS:
                         swept_at = began
                         self._sweep()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection as Unit
@@ -49,6 +50,23 @@ def require(user_id: str, token_ids: list[str], ask: Callable[[], None]) -> None
 def carried_along() -> bool:
     """Whether a question that goes along saves anything here: SQLite is no way off."""
     return db.engine.dialect.name == "postgresql"
+
+
+def ended(user_ids: Iterable[str], token_ids: Iterable[str]) -> set[tuple[str, str]]:
+    """Which of these users are disabled, and which of these tokens and sign-ins revoked."""
+    found = set()
+    for some in _parts(user_ids):
+        found |= {("user", row.id) for row in read(select(User.id).where(User.id.in_(some), User.disabled_at.is_not(None)))}
+    for some in _parts(token_ids):
+        found |= {("token", row.token_id) for row in read(select(RevokedToken.token_id).where(RevokedToken.token_id.in_(some)))}
+    return found
+
+
+def _parts(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Few enough for one statement."""
+    left = iter(sorted(ids))
+    while some := list(islice(left, 500)):
+        yield some
 
 
 @unit

@@ -15,7 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection as Unit
 from sqlalchemy import literal, select, tuple_, update
 
-from chatsvc.core import audit, throttle
+from chatsvc.core import audit, passwords, throttle
 from chatsvc.core.aside import AT_ONCE, aside
 from chatsvc.core.database import read, unit
 from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem, Unavailable, WrongCredentials
@@ -24,6 +24,7 @@ from chatsvc.core.models.types import Moment, one_moment
 from chatsvc.core.paging import Place, Window, seal, unseal
 from chatsvc.core.rows import AnyRow, changed
 from chatsvc.core.upsert import insert_unless_there
+from chatsvc.extensions import settings
 
 COLUMNS = (User.id, User.username, User.role, User.created_at, User.disabled_at)
 
@@ -43,6 +44,8 @@ def create(username: str, password: str, *, role: str = "USER") -> AnyRow:
     """A new account; Conflict when the name is taken, whatever its case."""
     if problem := name_problem(username):
         raise Invalid(Problem("username", problem))
+    if settings().production and (problem := passwords.problem(password, username)):  # elsewhere some are printed in the manual
+        raise Invalid(Problem("password", problem))
     return _insert(username, _hash(password), role)
 
 

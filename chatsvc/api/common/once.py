@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from chatsvc.api.common import wire
 from chatsvc.core import idempotency
 from chatsvc.core.errors import Invalid, Problem
 from chatsvc.core.idempotency import Claim
+from chatsvc.extensions import settings
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
@@ -44,6 +46,6 @@ def claim_of(user_id: str) -> Claim | None:
 
 
 def _fingerprint() -> str:
-    """What the key stands for: method, path and body."""
+    """What the key stands for: method, path and body. With a key of ours, since a body may hold a secret that could be guessed from its digest."""
     head = f"{request.method} {request.full_path}\n".encode("utf-8", "surrogatepass")
-    return hashlib.sha256(head + request.get_data(cache=True)).hexdigest()
+    return hmac.new(settings().encryption_key.encode(), head + request.get_data(cache=True), hashlib.sha256).hexdigest()

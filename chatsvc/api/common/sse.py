@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from flask import Response
 
+from chatsvc.core.clients import Client
+
 PING_SECONDS = 10.0
 PING = b": ping\n\n"
 HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
@@ -26,12 +28,15 @@ def event(name: str, number: int, data: Any) -> bytes:
     return b"event: %b\nid: %d\ndata: %b\n\n" % (name.encode(), number, body)
 
 
-def growing(feed: Any, offset: int, *, leaving: Callable[[], bool]) -> Iterator[bytes]:
-    """The rest of a text that grows, as deltas; comments while there is nothing to say. Ends with the feed, or when the process leaves."""
+def growing(feed: Any, offset: int, client: Client, *, leaving: Callable[[], bool]) -> Iterator[bytes]:
+    """The rest of a text that grows, as deltas; comments while there is nothing to say. Ends with the feed, when the process leaves, and
+    when the client is dismissed, even in the midst of a flood."""
     spoke_at = time.monotonic()
-    while True:
+    while client.is_welcome():
         ended = feed.final is not None
         text = feed.wait(offset)
+        if not client.is_welcome():
+            return
         if text:
             offset += len(text)
             spoke_at = time.monotonic()

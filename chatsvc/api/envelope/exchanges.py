@@ -15,6 +15,7 @@ from chatsvc.api.common.wire import answer, encoded
 from chatsvc.api.envelope import schemas, shapes, wire
 from chatsvc.api.envelope.enabled import only_if_enabled
 from chatsvc.core import chat, exchanges
+from chatsvc.core.clients import Client
 from chatsvc.core.errors import NotFound
 from chatsvc.core.listening import LATER
 from chatsvc.core.turns import AlreadyRunning
@@ -43,7 +44,7 @@ def send(caller: Caller, *, conversation_id: str, message: str, metadata: dict[s
         session_meta={**(metadata or {}), **_client()},
         respond_later=later,
     )
-    response = _again(said.turn) if said.feed is None else _first(said, later=later)
+    response = _again(said.turn) if said.feed is None else _first(said, Client(caller.user_id, caller.token.ids), later=later)
     if said.turn.again:
         response.headers["Idempotent-Replayed"] = "true"
     if later and response.status_code == 202:
@@ -51,8 +52,8 @@ def send(caller: Caller, *, conversation_id: str, message: str, metadata: dict[s
     return response
 
 
-def _first(said: Any, *, later: bool) -> Response:
-    final = LATER if later else chat.outcome(said)
+def _first(said: Any, client: Client, *, later: bool) -> Response:
+    final = LATER if later else chat.outcome(said, client)
     return _taken(said.turn) if final == LATER else _ended(said.turn, final)
 
 

@@ -16,6 +16,7 @@ from chatsvc.api.common.once import claim_of
 from chatsvc.api.common.wire import answer, encoded
 from chatsvc.api.v1 import schemas, wire
 from chatsvc.core import chat
+from chatsvc.core.clients import Client
 from chatsvc.core.errors import Invalid, Problem
 from chatsvc.core.listening import LATER
 from chatsvc.core.turns import AlreadyRunning
@@ -29,7 +30,7 @@ def send(caller: Caller, **given: Any) -> Response:
     said = chat.say(caller.user_id, claim=claim_of(caller.user_id), **given)
     if said.feed is None and said.turn.reply.status == "streaming":
         raise AlreadyRunning(said.turn.reply.id)
-    reply = said.turn.reply if said.feed is None else chat.outcome(said)
+    reply = said.turn.reply if said.feed is None else chat.outcome(said, _client(caller))
     return _replayed(_whole(said.turn, reply), said)
 
 
@@ -47,7 +48,8 @@ def stream(caller: Caller, **given: Any) -> Response:
     turn = said.turn
     first = sse.event("session", 0, {"session_id": turn.session_id, "user_message": wire.message(turn.question), "reply_id": turn.reply.id})
     if said.feed is not None:
-        return _streamed(runtime().serving(), _told(said.feed, turn.reply.id or -1, 0, first))
+        client = _client(caller)
+        return _streamed(runtime().clients.serving(client), _told(said.feed, client, turn.reply.id or -1, 0, first))
     if turn.reply.status != "streaming":
         return _replayed(sse.response(_past(turn.reply, 0, first)), said)
     return _replayed(_followed(caller, turn.reply.id, 0, first), said)
@@ -68,9 +70,10 @@ def cancel(caller: Caller, *, reply_id: int) -> wire.Body:
 
 def _followed(caller: Caller, reply_id: int, offset: int, first: bytes = b"") -> Response:
     """The events of a reply that was begun before, here or elsewhere."""
-    following = chat.following(caller.user_id, reply_id)
+    client = _client(caller)
+    following = chat.following(client, reply_id)
     reply, feed = following.__enter__()
-    return _streamed(following, _told(feed, reply_id, offset, first) if feed is not None else _past(reply, offset, first), entered=True)
+    return _streamed(following, _told(feed, client, reply_id, offset, first) if feed is not None else _past(reply, offset, first), entered=True)
 
 
 def _streamed(held: AbstractContextManager[Any], events: Iterator[bytes], *, entered: bool = False) -> Response:
@@ -82,16 +85,20 @@ def _streamed(held: AbstractContextManager[Any], events: Iterator[bytes], *, ent
     return response
 
 
-def _told(feed: Any, reply_id: int, offset: int, first: bytes) -> Iterator[bytes]:
+def _client(caller: Caller) -> Client:
+    return Client(caller.user_id, caller.token.ids)
+
+
+def _told(feed: Any, client: Client, reply_id: int, offset: int, first: bytes) -> Iterator[bytes]:
     here = runtime()
-    return _growing(feed, offset, first, lambda: here.leaving(reply_id))
+    return _growing(feed, client, offset, first, lambda: here.leaving(reply_id))
 
 
-def _growing(feed: Any, offset: int, first: bytes, leaving: Callable[[], bool]) -> Iterator[bytes]:
+def _growing(feed: Any, client: Client, offset: int, first: bytes, leaving: Callable[[], bool]) -> Iterator[bytes]:
     # Something at once, or the headers too would only be sent with the next word.
     yield first or sse.PING
-    yield from sse.growing(feed, offset, leaving=leaving)
-    if feed.final is not None and feed.final != LATER:
+    yield from sse.growing(feed, offset, client, leaving=leaving)
+    if feed.final is not None and feed.final != LATER and client.is_welcome():
         yield _last(feed.final, feed.length)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chatsvc.api.common.caller import Caller
 from chatsvc.api.common.door import Allow, Door, Route
 from chatsvc.api.v1 import schemas, wire
-from chatsvc.core import acting, sessions
+from chatsvc.core import acting, audit, sessions
 from chatsvc.core.errors import Forbidden
 from chatsvc.core.paging import Window
 from chatsvc.core.sessions import Filters
@@ -18,6 +18,8 @@ MESSAGES = 200
 def index(caller: Caller, *, page: int | None, page_size: int, cursor: str | None, user_id: str | None) -> wire.Body:
     if user_id not in (None, caller.user_id) and not caller.admin:
         raise Forbidden("user_id: only your own chats are listed")
+    if user_id not in (None, caller.user_id):
+        audit.note("sessions.listed", actor=caller.user_id, subject=user_id)  # an admin has read what somebody else wrote
     with acting.acting_for(acting.user(user_id) if user_id else acting.current()):
         return wire.summaries(sessions.page(user_id or caller.user_id, Filters(), Window(page_size, ((page or 1) - 1) * page_size, cursor)))
 
