@@ -32,7 +32,7 @@ class Case:
         """The counters as the rows have them."""
         messages = self.rows.messages["s"]
         first, last = (messages[0], messages[-1]) if messages else (None, None)
-        title, preview = first and first.content, last and last.content
+        title, preview = first.content if first else None, last.content if last else None
         self.rows.sessions["s"] = Session("s", "user-0", title, preview, last and last.created_at, len(messages), TAG)
 
     def found(self, *, settled: bool = True) -> list[str]:
