@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges race-cleanup big-stats
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges race-cleanup big-stats backups audit
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -50,15 +50,22 @@ kill-streams: $(VENV)/dev ## kill -9 of workers with streams open, 20 rounds: no
 kill-exchanges: $(VENV)/dev ## kill -9 and SIGTERM of workers with exchanges running: each ends, none is lost (three minutes)
 	@$(BIN)/python -m tests.faults.kill_exchanges $(ARGS)
 
+backups: $(VENV)/dev ## Backups while people write, on both engines: each is put back, verifies, and lacks nothing that was answered before (three minutes)
+	@$(BIN)/python -m tests.faults.backup $(ARGS)
+
 race-cleanup: $(VENV)/dev ## Four cleanups at once during 500 sends, cancels and callbacks: every exchange ends exactly once
 	@$(BIN)/python -m tests.faults.cleanup_race $(ARGS)
 
 big-stats: $(VENV)/dev ## Statistics against a plain recount over 100,000 sessions, on both engines
 	@CHAT_TEST_STATS_SESSIONS=100000 $(BIN)/python -m pytest -q -s tests/core/test_exchange_stats.py -k recount
 
+audit: $(VENV)/dev ## Known weaknesses of the packages (asks a service on the internet) and of the code (bandit)
+	@$(BIN)/python -m tools.audit $(ARGS)
+
 requirements: $(VENV)/dev ## Compile requirements*.txt anew from requirements*.in
 	@for name in requirements requirements-dev bench/requirements; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links --upgrade $$name.in -o $$name.txt || exit 1; \
+	  if [ $$name = requirements ]; then hashes=--generate-hashes; else hashes=; fi; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links --upgrade $$hashes $$name.in -o $$name.txt || exit 1; \
 	done
 
 vendor: $(VENV)/dev ## Fetch the pages' libraries as chatsvc/web/vendored.json lists them (ARGS=--latest takes the newest); needs npm
@@ -88,7 +95,7 @@ $(VENV)/bin/python:
 # The stamps make a second start quick: nothing is installed again unless the list has changed.
 $(VENV)/run: $(VENV)/bin/python requirements.txt
 	@echo "Installing the packages (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run requirements-dev.txt

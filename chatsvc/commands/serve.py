@@ -32,7 +32,8 @@ def serve() -> None:
     environ = {**os.environ, "FLASK_APP": str(ROOT / "wsgi.py")}
     # It gives way to everybody who waits for an answer, and to the start itself.
     # The cleanup's parent is this process, which is about to become gunicorn's master; when that ends, it ends.
-    subprocess.Popen(
+    # This service's own command, with nothing from outside in it.
+    subprocess.Popen(  # nosec B603
         [sys.executable, "-m", "flask", "cleanup", "all", "--every", str(config.cleanup_interval), "--parent", str(os.getpid())],
         cwd=ROOT,
         env=environ,
@@ -43,7 +44,8 @@ def serve() -> None:
     os.chdir(ROOT)
     # With a store of free memory for each thread a worker of many threads grows by a fifth before it stays as it is.
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
-    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app"])
+    # Likewise.
+    os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app"])  # nosec B606
 
 
 def _give_way() -> None:

@@ -174,7 +174,8 @@ def _until_done(work: Callable[[], R]) -> R:
         except RunAgain as again:
             if not left:
                 raise Unavailable("The database is busy") from again
-            time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - two that met should not meet again
+            # Two that met should not meet again.
+            time.sleep(random.uniform(0.005, 0.05))  # noqa: S311  # nosec B311
     raise AssertionError("unreachable")
 
 

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from chatsvc.api.common.door import Allow, route_of
 from chatsvc.core import users
 from chatsvc.core.errors import Conflict
+from tests.api.v1 import rows
 from tests.api.v1.calls import SESSIONS
 from tests.factories import Person, token, unknown_id
 
@@ -215,6 +216,38 @@ def test_nobody_gets_in_without_a_good_token(world: World, method: str, rule: st
         assert all(holds_no_id(world, response) for response in answers)
         assert all(response.headers["WWW-Authenticate"] == "Bearer" for response in answers)
         assert world.ask("anonymous", method, rule, used(rule, UNKNOWN)).data == answers[0].data
+
+
+def other_tokens(world: World) -> dict[str, str]:
+    """Tokens that were good once, or look as if they were."""
+    rows.run(
+        world.app, "INSERT INTO users (id, username, username_key, password_hash, role, disabled_at) VALUES ('closed', 'x', 'x', 'x', 'ADMIN', '2026-01-01')"
+    )
+    given_back = token("owner", jti="given back")
+    assert world.app.test_client().post("/auths/logout", headers={"Authorization": f"Bearer {given_back}"}).status_code == 204
+    return {
+        "forged": token("owner", secret="another secret of 32 bytes and more, and more"),
+        "unsigned": token("owner", secret="", algorithm="none"),
+        "for renewing": token("owner", type="refresh"),
+        "of a disabled admin": token("closed", role="ADMIN"),
+        "given back": given_back,
+        "of nobody": token("", role="ADMIN"),
+    }
+
+
+def test_no_other_token_gets_anybody_in_as_a_header_or_as_a_cookie(world: World) -> None:
+    tokens = other_tokens(world)
+    client = world.app.test_client(use_cookies=False)
+    for (method, rule), line in TABLE.items():
+        if line.allow is Allow.ANYONE:
+            continue
+        path = rule
+        for name, value in used(rule, world.own["owner"]).items():
+            path = path.replace(f"<{name}>", str(value))
+        for kind, text in tokens.items():
+            for headers in ({"Authorization": f"Bearer {text}"}, {"Cookie": f"chatsvc_access={text}", "X-CSRF-Token": "x"}):
+                response = client.open(path, method=method, headers=headers, json=line.body)
+                assert (response.status_code, response.data == world.ask("anonymous", method, rule, used(rule, UNKNOWN)).data) == (401, True), (rule, kind)
 
 
 @pytest.mark.parametrize(("method", "rule"), TABLE)

@@ -663,6 +663,8 @@ def test_a_huge_refusal_is_short(world: World) -> None:
 
 # On the wire
 
+LOGS: dict[int, Path] = {}
+
 
 @pytest.fixture(scope="module")
 def listening(database_url: str, shared_app: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
@@ -687,6 +689,7 @@ def listening(database_url: str, shared_app: Flask, tmp_path_factory: pytest.Tem
         )
     try:
         wait_for(port, process, log)
+        LOGS[port] = log
         yield port
     finally:
         process.terminate()
@@ -807,3 +810,31 @@ def test_an_empty_post_without_any_type_is_refused(listening: int, world: World,
     status, heard = spoken(listening, head("Content-Length: 0"))
     assert status == 400, heard
     world.unharmed()
+
+
+CONFIDENTIAL = "what-a-person-searched-for"
+
+
+def test_what_nobody_can_read_is_not_repeated_by_the_server_nor_in_its_log(world: World, listening: int) -> None:
+    """A token where no colon stands before it, words in a line that is no request: the server complains of both."""
+    secret = factories.token("owner")
+    end = b"\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    broken = [
+        f"GET /chat/sessions HTTP/1.1\r\nAuthorization Bearer {secret}".encode() + end,
+        f"GET /chat/sessions HTTP/1.1\r\n Authorization: Bearer {secret}".encode() + end,
+        f"GET /chat/sessions HTTP/1.1\r\nAuthoriz\0ation: Bearer {secret}".encode() + end,
+        f"GET /chat/sessions?search={CONFIDENTIAL} HTTP/9.9".encode() + end,
+        f"GET /chat/sessions?search={CONFIDENTIAL} and more words HTTP/1.1".encode() + end,
+        f"\x1b[2KGET /x?token={secret} HTTP/1.1".encode() + end,
+        f"GET /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\nX-Words: {CONFIDENTIAL}".encode() + end,
+        f"POST /x HTTP/1.1\r\nTransfer-Encoding: {CONFIDENTIAL}".encode() + end,
+        f"GET /x HTTP/1.1\r\nUser-Agent: Mozilla\rERROR {CONFIDENTIAL}".encode() + end,
+    ]
+    for raw in broken:
+        status, _ = spoken(listening, raw)
+        assert status < 500 or status == 501, raw  # as the standard has it for a coding that nobody knows
+    assert spoken(listening, b"GET /healthz HTTP/1.1" + end)[0] == 200
+    log = LOGS[listening].read_text(errors="replace")
+    assert log.count("Invalid request") >= 5, log
+    assert not any(private in log for private in (secret, secret.split(".")[1], CONFIDENTIAL, factories.SECRET)), log
+    assert all(line.isprintable() for line in log.splitlines())

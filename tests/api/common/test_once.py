@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from chatsvc.extensions import db
 from tests import openapi_check
 from tests.api.v1 import rows
 from tests.api.v1.calls import SESSIONS, archive, body_of, refused
-from tests.factories import Person, person, unknown_id
+from tests.factories import ENCRYPTION_KEY, Person, person, unknown_id
 
 RACERS = 16
 
@@ -317,3 +319,15 @@ def define(app: Flask, statement: str) -> None:
     with app.app_context():
         db.engine.dispose()  # SQLite looks for the trigger in what an older connection remembers of the schema
     rows.run(app, statement)
+
+
+def test_what_is_kept_of_a_body_cannot_be_guessed_from(app: Flask, owner: Person) -> None:
+    """A body may hold a secret; a plain digest of it would let whoever has a copy of the database try out what it was."""
+    raw = b'{"title":"My secret"}'
+    response = owner.post("/chat/sessions", data=raw, content_type="application/json", headers={"Idempotency-Key": "once"})
+    assert response.status_code == 201
+    kept = rows.run(app, "SELECT fingerprint FROM idempotency_keys")[0].fingerprint
+    assert len(kept) == 64
+    assert kept != hashlib.sha256(b"POST /chat/sessions?\n" + raw).hexdigest()
+    keyed = hmac.new(ENCRYPTION_KEY.encode(), b"POST /chat/sessions?\n" + raw, hashlib.sha256)
+    assert kept == keyed.hexdigest()

@@ -101,3 +101,13 @@ def test_an_exchange_is_no_chat(app: Flask, owner: Person) -> None:
     assert answered(owner.get(f"{LIST}/{exchange}"))["session_id"] == exchange
     refused(owner.post(CHAT, json={"message": "Hello", "session_id": exchange}), 409)
     assert person(app, "stranger").get(f"{LIST}/{exchange}").status_code == 404
+
+
+def test_an_admin_who_reads_what_others_wrote_is_written_down(admin: Person, owner: Person) -> None:
+    admin.get(LIST)
+    admin.get(f"{LIST}?user_id=admin")
+    owner.get(f"{LIST}?user_id=owner")
+    events = "/api/audit-events?action=sessions.listed"
+    assert answered(admin.get(events))["data"]["events"] == []
+    admin.get(f"{LIST}?user_id=owner")
+    assert [(event["actorId"], event["subject"]) for event in answered(admin.get(events))["data"]["events"]] == [("admin", "owner")]
