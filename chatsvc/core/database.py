@@ -147,13 +147,13 @@ def read(statement: Executable | Prepared, values: dict[str, Any] | None = None)
     try:
         return _run_alone(statement, values)
     except DBAPIError as error:
-        if not error.connection_invalidated or patience.is_spent(error):
+        undone = getattr(error.orig, "pgcode", None) in AGAIN
+        if not undone and (not error.connection_invalidated or patience.is_spent(error)):
             raise _told(error) from error
     except PoolTimeout as error:
         raise Unavailable("The database is busy") from error
-    # The server has been away since this connection was made. A read may simply be asked again, on a new one.
-    with _telling():
-        return _run_alone(statement, values)
+    # The server has been away since this connection was made, or broke this off so that a migration could go on. A read may be asked again.
+    return _until_done(lambda: _run_alone(statement, values))
 
 
 def write(statement: Executable | Prepared, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:
