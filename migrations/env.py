@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import context
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from chatsvc.extensions import db
 
 UPGRADE_LOCK = 7_316_200_801  # any number that nothing else in the database locks
+NOT_HAD = {"55P03": "somebody held a table for too long", "40P01": "it met others that wait for it"}
+TRIES = 40
+REST_SECONDS = 1.5  # between two tries, in which those who queued behind this one go on
 
 
 @contextmanager
@@ -29,7 +34,7 @@ def alone(connection: Connection) -> Iterator[None]:
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text("SET lock_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
-    connection.execute(text("SET lock_timeout = '10s'"))
+    connection.execute(text("SET lock_timeout = '1s'"))
     connection.execute(text("SET chatsvc.acts_for = '*'"))  # a migration that changes rows changes everybody's
     connection.commit()
     try:
@@ -60,8 +65,24 @@ def run() -> None:
         with alone(connection):
             # On SQLite too: the driver's own handling is off, so DDL is in the transaction and a kill leaves old or new.
             context.configure(connection=connection, target_metadata=db.metadata, transactional_ddl=True, transaction_per_migration=True)
+            _run_to_the_end(connection)
+
+
+def _run_to_the_end(connection: Connection) -> None:
+    """A revision whose table is held by somebody gives up soon and is tried again: it is undone as a whole, and those done before it are not."""
+    for left in reversed(range(TRIES)):
+        try:
             with context.begin_transaction():
                 context.run_migrations()
+            return
+        except OperationalError as error:
+            why = NOT_HAD.get(getattr(error.orig, "pgcode", None) or "")
+            if why is None:
+                raise
+            connection.rollback()
+            if not left:
+                raise SystemExit(f"The database was not migrated: {why}, {TRIES} times. Nothing is half done; run it again at a quieter time.") from error
+            time.sleep(REST_SECONDS)
 
 
 run()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection as Unit
@@ -12,6 +12,7 @@ from sqlalchemy import delete, or_, select
 from chatsvc.core import acting, audit, endings, idempotency, throttle
 from chatsvc.core.database import unit
 from chatsvc.core.models import AuditEvent, ChatMessage, ChatSession, IdempotencyKey, LoginThrottle, RevokedToken
+from chatsvc.core.models.types import ago, seconds_ago
 from chatsvc.core.rows import changed
 from chatsvc.extensions import settings
 
@@ -31,7 +32,7 @@ def time_out(max_age_hours: float | None = None, *, actor: str | None = None) ->
     """Ends exchanges without an answer for so many hours (CHAT_SESSION_TIMEOUT_HOURS) as TIMEOUT; says how many."""
     hours = settings().session_timeout_hours if max_age_hours is None else max_age_hours
     with acting.acting_for(acting.EVERYBODY):
-        amount = endings.time_out(datetime.now(UTC) - timedelta(hours=hours))
+        amount = endings.time_out(timedelta(hours=hours))
     if amount or actor:
         audit.note("cleanup.timeout", actor=actor, timed_out=amount, max_age_hours=hours)
     return amount
@@ -39,20 +40,18 @@ def time_out(max_age_hours: float | None = None, *, actor: str | None = None) ->
 
 def purge() -> Purged:
     """Erases for good what was soft-deleted more than CHAT_SESSION_CLEANUP_DAYS ago, and records that no longer count; in small units."""
-    at = datetime.now(UTC)
-    gone = at - timedelta(days=settings().cleanup_days)
     with acting.acting_for(acting.EVERYBODY):
-        return _purge(at, gone)
+        return _purge(ago(timedelta(days=settings().cleanup_days)))
 
 
-def _purge(at: datetime, gone: datetime) -> Purged:
+def _purge(gone: seconds_ago) -> Purged:
     return Purged(
         sessions=_in_batches(_erase_sessions, gone),
         messages=_in_batches(_erase_rows, ChatMessage, ChatMessage.id, ChatMessage.deleted_at, gone),
-        keys=_in_batches(_erase_keys, at - idempotency.KEPT),
-        sign_in_records=_in_batches(_erase_rows, RevokedToken, RevokedToken.token_id, RevokedToken.expires_at, at)
-        + _in_batches(_erase_throttles, at - throttle.FORGOTTEN_AFTER),
-        audit_events=_in_batches(_erase_rows, AuditEvent, AuditEvent.id, AuditEvent.created_at, at - timedelta(days=settings().audit_days)),
+        keys=_in_batches(_erase_keys, ago(idempotency.KEPT)),
+        sign_in_records=_in_batches(_erase_rows, RevokedToken, RevokedToken.token_id, RevokedToken.expires_at, ago(timedelta(0)))
+        + _in_batches(_erase_throttles, ago(throttle.FORGOTTEN_AFTER)),
+        audit_events=_in_batches(_erase_rows, AuditEvent, AuditEvent.id, AuditEvent.created_at, ago(timedelta(days=settings().audit_days))),
     )
 
 
@@ -64,7 +63,7 @@ def _in_batches(step: Any, *args: Any) -> int:
 
 
 @unit
-def _erase_sessions(tx: Unit, gone: datetime) -> int:
+def _erase_sessions(tx: Unit, gone: seconds_ago) -> int:
     """One session with all its messages, at most; a long one is a unit of its own."""
     found = tx.execute(
         select(ChatSession.id).where(ChatSession.deleted_at < gone).order_by(ChatSession.deleted_at).limit(1).with_for_update(skip_locked=True)
@@ -76,14 +75,14 @@ def _erase_sessions(tx: Unit, gone: datetime) -> int:
 
 
 @unit
-def _erase_rows(tx: Unit, table: Any, key: Any, column: Any, before: datetime) -> int:
+def _erase_rows(tx: Unit, table: Any, key: Any, column: Any, before: seconds_ago) -> int:
     some = select(key).where(column < before).order_by(column).limit(BATCH)
     # Asked again of each row: one that was restored meanwhile stays.
     return changed(tx, delete(table).where(key.in_(some), column < before))
 
 
 @unit
-def _erase_keys(tx: Unit, before: datetime) -> int:
+def _erase_keys(tx: Unit, before: seconds_ago) -> int:
     old = tx.execute(
         select(IdempotencyKey.user_id, IdempotencyKey.key).where(IdempotencyKey.created_at < before).order_by(IdempotencyKey.created_at).limit(BATCH)
     ).all()
@@ -93,9 +92,9 @@ def _erase_keys(tx: Unit, before: datetime) -> int:
 
 
 @unit
-def _erase_throttles(tx: Unit, before: datetime) -> int:
+def _erase_throttles(tx: Unit, before: seconds_ago) -> int:
     """Those that never signed in; an address that did stays known, as long as it is trusted."""
-    strange = or_(LoginThrottle.succeeded_at.is_(None), LoginThrottle.succeeded_at < datetime.now(UTC) - throttle.TRUSTED_FOR)
+    strange = or_(LoginThrottle.succeeded_at.is_(None), LoginThrottle.succeeded_at < ago(throttle.TRUSTED_FOR))
     old = tx.execute(
         select(LoginThrottle.account, LoginThrottle.address).where(LoginThrottle.touched_at < before, strange).order_by(LoginThrottle.touched_at).limit(BATCH)
     ).all()

@@ -78,11 +78,14 @@ def read(statement: Executable | Prepared, values: dict[str, Any] | None = None)
     try:
         return _run_alone(statement, values)
     except (DBAPIError, PoolTimeout) as error:
-        if isinstance(error, PoolTimeout) or patience.is_spent(error) or not error.connection_invalidated:
+        if isinstance(error, PoolTimeout) or not _may_be_asked_again(error):
             raise _told(error) from error
-    # The server has been away since this connection was made. A read may simply be asked again, on a new one.
-    with _telling():
-        return _run_alone(statement, values)
+    # The server has been away since this connection was made, or broke this off so that a migration could go on.
+    return _until_done(lambda: _run_alone(statement, values))
+
+
+def _may_be_asked_again(error: DBAPIError) -> bool:
+    return getattr(error.orig, "pgcode", None) in AGAIN or (error.connection_invalidated and not patience.is_spent(error))
 
 
 def write(statement: Executable | Prepared, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection as Unit
@@ -11,7 +11,7 @@ from sqlalchemy import and_, func, or_, select, update
 
 from chatsvc.core.database import read, unit
 from chatsvc.core.models import ChatMessage, ChatSession
-from chatsvc.core.models.types import now, pieces_joined
+from chatsvc.core.models.types import ago, now, pieces_joined, seconds_ago
 from chatsvc.core.rows import changed
 from chatsvc.core.stopping import stop_replies
 
@@ -42,16 +42,16 @@ def unkept(session_id: str, reply_status: str, facts: dict[str, Any]) -> tuple[s
     return "failed", {"error": {"kind": found[0].error_kind, "message": found[0].error_message}}
 
 
-def time_out(before: datetime) -> int:
-    """Ends the exchanges that have seen nothing since then, some at a time; two at once do no harm. Says how many."""
+def time_out(age: timedelta) -> int:
+    """Ends the exchanges that have seen nothing for so long, some at a time; two at once do no harm. Says how many."""
     total = 0
-    while amount := _time_out_some(before):
+    while amount := _time_out_some(ago(age)):
         total += amount
     return total
 
 
 @unit
-def _time_out_some(tx: Unit, before: datetime) -> int:
+def _time_out_some(tx: Unit, before: seconds_ago) -> int:
     silent = or_(ChatSession.last_message_at < before, and_(ChatSession.last_message_at.is_(None), ChatSession.created_at < before))
     waiting = (ChatSession.status == "ACTIVE", ChatSession.conversation_id.is_not(None), silent)
     some = tx.execute(select(ChatSession.id).where(*waiting).limit(BATCH).with_for_update(skip_locked=True, key_share=True)).scalars().all()

@@ -51,7 +51,7 @@ def wall_missing() -> str | None:
         return None
     return (
         "The role in DATABASE_URL is a superuser, or may bypass row-level security: the database does not hold back rows of others as a second "
-        "wall. Give chatsvc a role of its own; docs/security.md says how"
+        "wall. Give chatsvc a role of its own: createuser chatsvc"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy import Connection as Unit
@@ -13,7 +13,7 @@ from sqlalchemy import Connection as Unit
 from chatsvc.core.database import LockNotHad, unit
 from chatsvc.core.errors import KeyBusy, KeyReused, NotFound
 from chatsvc.core.models import IdempotencyKey
-from chatsvc.core.models.types import now
+from chatsvc.core.models.types import ago, now
 from chatsvc.core.rows import AnyRow, changed
 from chatsvc.core.upsert import insert_unless_there
 
@@ -78,7 +78,7 @@ def take(tx: Unit, claim: Claim) -> bool:
     mine = insert_unless_there(tx, IdempotencyKey, user_id=claim.user_id, key=claim.key, fingerprint=claim.fingerprint, created_at=now())
     if mine:
         return True
-    changed(tx, delete(IdempotencyKey).where(*is_claim(claim), IdempotencyKey.created_at < datetime.now(UTC) - KEPT))
+    changed(tx, delete(IdempotencyKey).where(*is_claim(claim), IdempotencyKey.created_at < ago(KEPT)))
     return insert_unless_there(tx, IdempotencyKey, user_id=claim.user_id, key=claim.key, fingerprint=claim.fingerprint, created_at=now())
 
 

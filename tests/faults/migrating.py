@@ -161,6 +161,8 @@ def main() -> None:
             run.until(100)
             quiet, found, killed = measured(service, run, later, given.rounds, given.seed)
             unanswered = sum(one.status == 0 or one.status >= 500 for one in list(run.history.answers))
+            if unanswered:
+                tell(service_said=service.log.read_text()[-4000:])
     verdict = run.verdict
     tell(reads=compared(quiet, found))
     tell(killed=killed, messages=verdict.acknowledged, unanswered=unanswered, longest=verdict.longest, breaches=len(verdict.breaches))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Boolean, ColumnElement, DateTime, Dialect, Integer, String, Text, bindparam, func, literal
@@ -126,6 +126,11 @@ def _seconds_ago_on_postgresql(element: seconds_ago, compiler: Any, **options: A
 @compiles(seconds_ago, "sqlite")
 def _seconds_ago_on_sqlite(element: seconds_ago, compiler: Any, **options: Any) -> str:
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || {compiler.process(element.clauses, **options)} || ' seconds') || '000')"
+
+
+def ago(age: timedelta) -> seconds_ago:
+    """What was so long ago by the database's clock: a process whose own clock is wrong must not end or erase anything for it."""
+    return seconds_ago(literal(age.total_seconds()))
 
 
 class pieces_joined(FunctionElement[str]):
