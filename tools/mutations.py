@@ -21,6 +21,9 @@ LEFT_OUT = ("desc", "with_for_update", "order_by", "limit", "offset", "distinct"
 CONDITIONS, VALUES = ("where", "and_", "or_", "filter"), ("values", "dict")
 NOT_CODE = ("log", "logging")
 
+# What was done, to what, and what stands in its place.
+Change = tuple[str, ast.stmt | ast.expr, ast.stmt | ast.expr]
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -71,9 +74,9 @@ def _statements(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
         if isinstance(node, ast.Assign | ast.AnnAssign):
             yield "", node
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-        for node in ast.walk(function):
-            if isinstance(node, ast.stmt) and node is not function and not isinstance(node, ast.FunctionDef) and not _is_idle(node):
-                yield function.name, node
+        for inner in ast.walk(function):
+            if isinstance(inner, ast.stmt) and not isinstance(inner, ast.FunctionDef) and not _is_idle(inner):
+                yield function.name, inner
 
 
 def _is_idle(node: ast.stmt) -> bool:
@@ -85,7 +88,7 @@ def _is_idle(node: ast.stmt) -> bool:
     return isinstance(node.value, ast.Constant) or (isinstance(owner, ast.Name) and owner.id in NOT_CODE)
 
 
-def _removed(statement: ast.stmt) -> Iterator[tuple[str, ast.AST, ast.AST]]:
+def _removed(statement: ast.stmt) -> Iterator[Change]:
     match statement:
         case ast.Expr() | ast.Raise() | ast.AugAssign():
             yield "statement removed", statement, ast.Pass()
@@ -97,35 +100,44 @@ def _removed(statement: ast.stmt) -> Iterator[tuple[str, ast.AST, ast.AST]]:
             return
 
 
-def _spoilt(statement: ast.stmt) -> Iterator[tuple[str, ast.AST, ast.AST]]:
+def _spoilt(statement: ast.stmt) -> Iterator[Change]:
     for node in _expressions(statement):
-        match node:
-            case ast.Compare(ops=[op], left=left, comparators=right) if type(op) in OPPOSITES:
-                yield "comparison", node, ast.Compare(left, [OPPOSITES[type(op)]()], right)
-            case ast.BoolOp(op=op, values=values):
-                yield "and, or", node, ast.BoolOp(ast.And() if isinstance(op, ast.Or) else ast.Or(), values)
-                for at in range(len(values)):
-                    kept = values[:at] + values[at + 1 :]
-                    yield "condition dropped", node, kept[0] if len(kept) == 1 else ast.BoolOp(op, kept)
-            case ast.UnaryOp(op=ast.Not(), operand=inner):
-                yield "not dropped", node, inner
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
-                yield "operator", node, ast.BinOp(left, OPERATORS[type(op)](), right)
-            case ast.Constant(value=bool() as value):
-                yield "constant", node, ast.Constant(not value)
-            case ast.Constant(value=int() as value):
-                yield "constant", node, ast.Constant(value + 1)
-            case ast.Constant(value=str() as value) if value and " " not in value:
-                yield "constant", node, ast.Constant(value + "x")
-            case ast.IfExp(test=test, body=body, orelse=other):
-                yield "condition turned round", node, ast.IfExp(test, other, body)
-            case ast.Call():
-                yield from _call(node)
-            case ast.Tuple(elts=elts) if len(elts) > 1 and all(_is_condition(one) for one in elts):
-                for at in range(len(elts)):
-                    yield "condition dropped", node, ast.Tuple(elts[:at] + elts[at + 1 :], ast.Load())
-            case _:
-                continue
+        if isinstance(node, ast.Constant):
+            yield from _constant(node)
+        elif isinstance(node, ast.Call):
+            yield from _call(node)
+        else:
+            yield from _logic(node)
+
+
+def _constant(node: ast.Constant) -> Iterator[Change]:
+    match node.value:
+        case bool() as value:
+            yield "constant", node, ast.Constant(not value)
+        case int() as value:
+            yield "constant", node, ast.Constant(value + 1)
+        case str() as value if value and " " not in value:  # else it is words for people
+            yield "constant", node, ast.Constant(value + "x")
+
+
+def _logic(node: ast.expr) -> Iterator[Change]:
+    match node:
+        case ast.Compare(ops=[op], left=left, comparators=right) if type(op) in OPPOSITES:
+            yield "comparison", node, ast.Compare(left, [OPPOSITES[type(op)]()], right)
+        case ast.BoolOp(op=op, values=values):
+            yield "and, or", node, ast.BoolOp(ast.And() if isinstance(op, ast.Or) else ast.Or(), values)
+            for at in range(len(values)):
+                kept = values[:at] + values[at + 1 :]
+                yield "condition dropped", node, kept[0] if len(kept) == 1 else ast.BoolOp(op, kept)
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            yield "not dropped", node, inner
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in OPERATORS:
+            yield "operator", node, ast.BinOp(left, OPERATORS[type(operator)](), right)
+        case ast.IfExp(test=test, body=body, orelse=other):
+            yield "condition turned round", node, ast.IfExp(test, other, body)
+        case ast.Tuple(elts=elts) if len(elts) > 1 and all(_is_condition(one) for one in elts):
+            for at in range(len(elts)):
+                yield "condition dropped", node, ast.Tuple(elts[:at] + elts[at + 1 :], ast.Load())
 
 
 def _expressions(statement: ast.stmt) -> Iterator[ast.expr]:
@@ -145,7 +157,7 @@ def _is_condition(node: ast.expr) -> bool:
     return isinstance(node, ast.Compare) or (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in RENAMED)
 
 
-def _call(node: ast.Call) -> Iterator[tuple[str, ast.AST, ast.AST]]:
+def _call(node: ast.Call) -> Iterator[Change]:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
     if name in CONDITIONS:
         for at in range(len(node.args)):
@@ -164,10 +176,10 @@ def _call(node: ast.Call) -> Iterator[tuple[str, ast.AST, ast.AST]]:
             yield "clause dropped", node, node.func.value
 
 
-def _replaced(text: str, node: ast.AST, now: str) -> str:
+def _replaced(text: str, node: ast.stmt | ast.expr, now: str) -> str:
     """The text with this node's place taken by something else. Places are counted in bytes."""
     lines = text.encode().splitlines(keepends=True)
-    start = sum(map(len, lines[: node.lineno - 1])) + node.col_offset  # type: ignore[attr-defined]
-    end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset  # type: ignore[attr-defined]
+    start = len(b"".join(lines[: node.lineno - 1])) + node.col_offset
+    end = len(b"".join(lines[: (node.end_lineno or 0) - 1])) + (node.end_col_offset or 0)
     raw = text.encode()
     return (raw[:start] + now.encode() + raw[end:]).decode()

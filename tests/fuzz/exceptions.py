@@ -19,7 +19,7 @@ class Excepted:
 
     failure: str
     reason: str
-    applies: Callable[[Case, Response], bool]
+    applies: Callable[[Case[Any], Response], bool]
 
 
 def told(response: Response) -> dict[str, Any]:
@@ -30,11 +30,11 @@ def told(response: Response) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def only(*patterns: str) -> Callable[[Case, Response], bool]:
+def only(*patterns: str) -> Callable[[Case[Any], Response], bool]:
     """A 400 whose every sentence is one of these, and nothing else is wrong."""
     sentence = re.compile("|".join(patterns))
 
-    def applies(case: Case, response: Response) -> bool:
+    def applies(case: Case[Any], response: Response) -> bool:
         problems = [f"{one['field']} {one['message']}" for one in told(response).get("errors", [])]
         return response.status_code == 400 and bool(problems) and all(sentence.fullmatch(one) for one in problems)
 
@@ -51,11 +51,11 @@ NAME = r"username must not .*"
 STORED = r"(webhookUrl is required|answers can be callback only|secret is required) .*"
 
 
-def is_stream(case: Case, response: Response) -> bool:
+def is_stream(case: Case[Any], response: Response) -> bool:
     return (response.headers.get("content-type") or [""])[0] == "text/event-stream"
 
 
-def key_reused(case: Case, response: Response) -> bool:
+def key_reused(case: Case[Any], response: Response) -> bool:
     return response.status_code == 422 and any("This Idempotency-Key stands for another request" in str(value) for value in told(response).values())
 
 
@@ -71,7 +71,7 @@ def tells_a_failed_reply(label: str, status: int, body: bytes) -> bool:
     return bool(exchange["sessionId"]) and exchange["status"] == "FAILED"
 
 
-def responder_failed(case: Case, response: Response) -> bool:
+def responder_failed(case: Case[Any], response: Response) -> bool:
     return tells_a_failed_reply(case.operation.label, response.status_code, response.content)
 
 
@@ -123,5 +123,5 @@ def settings(people: Path) -> str:
     return SETTINGS.format(people=people)
 
 
-def excepted(failure: Failure, case: Case, response: Response) -> Excepted | None:
+def excepted(failure: Failure, case: Case[Any], response: Response) -> Excepted | None:
     return next((one for one in EXCEPTIONS if one.failure == type(failure).__name__ and one.applies(case, response)), None)

@@ -44,7 +44,7 @@ KEPT = 60  # requests of each operation
 
 
 @schemathesis.hook
-def map_case(context: HookContext, case: Case) -> Case:
+def map_case(context: HookContext, case: Case[Any]) -> Case[Any]:
     """A good request is given, now and then, what chance does not find: a name and its password, a persona that is there, a key of its own."""
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return case
@@ -68,7 +68,7 @@ def map_case(context: HookContext, case: Case) -> Case:
 
 
 @schemathesis.hook
-def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
     if case.operation.path.startswith("/api/personas"):
         _stay_here(case)
     if case.operation.label == "POST /auths/logout":
@@ -76,7 +76,7 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
 
 
 @schemathesis.hook
-def after_call(context: HookContext, case: Case, response: Response) -> None:
+def after_call(context: HookContext, case: Case[Any], response: Response) -> None:
     label, status = case.operation.label, response.status_code
     with _lock:
         _remember(label, response)
@@ -89,7 +89,7 @@ def after_call(context: HookContext, case: Case, response: Response) -> None:
 
 
 @schemathesis.hook
-def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
+def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     found = exceptions.excepted(failure, case, response)
     with _lock:
         if found:
@@ -104,7 +104,7 @@ def _remember(label: str, response: Response) -> None:
     sent, kept = response.request, asked[label]
     known = {name: value for name, value in ((name.lower(), value) for name, value in sent.headers.items()) if name in KEPT_HEADERS and isinstance(value, str)}
     body = sent.body if isinstance(sent.body, bytes) else (sent.body or "").encode() if isinstance(sent.body, str | None) else b""
-    if sent.method != label.split(" ")[0] or len(body) > 100_000:
+    if sent.method != label.split(" ", maxsplit=1)[0] or len(body) > 100_000:
         return
     one = {"label": label, "target": sent.path_url, "headers": known, "body": base64.b64encode(body).decode()}
     place = len(kept) if len(kept) < KEPT else _chance.randrange(sum(reached[label].values()) + 1)
@@ -116,7 +116,7 @@ def often(part: float) -> bool:
         return _chance.random() < part
 
 
-def _stay_here(case: Case) -> None:
+def _stay_here(case: Case[Any]) -> None:
     """A persona that would call somebody out there calls our own server instead: what is asked of the service goes no further than this machine."""
     if not isinstance(case.body, dict):
         return
@@ -126,9 +126,10 @@ def _stay_here(case: Case) -> None:
             case.body = {**case.body, name: UPSTREAM + urlsplit(url).path[:1000]}
 
 
-def _as_good(case: Case) -> None:
+def _as_good(case: Case[Any]) -> None:
     """Signs out with another token that is as good, since nothing could be asked afterwards with the one that everything is asked with."""
-    scheme, _, token = str((case.headers or {}).get("Authorization", "")).partition(" ")
+    given: dict[str, Any] = dict(case.headers or {})
+    scheme, _, token = str(given.get("Authorization", "")).partition(" ")
     try:
         claims = jwt.decode(token, SECRET, ["HS256"])
     except jwt.PyJWTError:
@@ -136,7 +137,7 @@ def _as_good(case: Case) -> None:
     case.headers["Authorization"] = f"{scheme} {people.token(claims['sub'])}"
 
 
-def _called_back(case: Case) -> None:
+def _called_back(case: Case[Any]) -> None:
     """Begins an exchange that is answered later, and answers it with this body, signed as n8n would sign it."""
     path = f"/api/conversations/{PREPARED['conversations']['owner later']}/messages"
     session_id = people.call(SERVICE, "POST", path, {"message": "Which plants like shade?"})["data"]["sessionId"]

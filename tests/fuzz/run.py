@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,21 @@ def database(engine: str, folder: Path) -> Iterator[str]:
         yield url
 
 
-def fuzz(engine: str, seconds: int, more: int, seed: int, workers: int, shown: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Plan:
+    """How long, how much again, and from which seed."""
+
+    seconds: int
+    spoilt: int
+    seed: int
+    shown: Path
+    workers: int = 1
+    phases: str = PHASES
+
+
+def fuzz(engine: str, plan: Plan) -> dict[str, Any]:
     """One run on one engine: what was asked, what was answered, what failed."""
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as name, flows.running() as upstream:
         folder, port = Path(name), free_port()
         with database(engine, folder) as url:
@@ -56,51 +70,50 @@ def fuzz(engine: str, seconds: int, more: int, seed: int, workers: int, shown: P
                 **{"DATABASE_URL": url, "CHAT_ENCRYPTION_KEY": SECRET, "LOG_LEVEL": "warning", "CHAT_THREADS": "100"},
                 **{"WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8", "PUBLIC_URL": f"http://127.0.0.1:{port}", "ANTHROPIC_BASE_URL": upstream},
             }
-            began = time.monotonic()
             with served(port, **settings):
-                code = asked(port, seconds, seed, workers, folder, shown, upstream)
-                again = spoilt.run(port, folder, more, seed, seconds, 2, exceptions.tells_a_failed_reply)
+                paths = people.call(f"http://127.0.0.1:{port}", "GET", "/openapi.json")["paths"]
+                code = asked(port, plan, folder, upstream)
+                again = spoilt.run(port, folder, plan.spoilt, plan.seed, plan.seconds, 2, exceptions.tells_a_failed_reply)
             environ = {**os.environ, **settings, "JWT_SECRET_KEY": SECRET}
             verified = subprocess.run([sys.executable, "-m", "flask", "verify"], cwd=ROOT, env=environ, check=False, stdout=sys.stderr).returncode == 0
         counted = json.loads((folder / "counted.json").read_text())
-    return report(engine, counted, again, code == 0, verified, round(time.monotonic() - began))
+    labels = [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+    return {"engine": engine, "seed": plan.seed, "seconds": round(time.monotonic() - began), **report(labels, counted, again, code == 0, verified)}
 
 
-def asked(port: int, seconds: int, seed: int, workers: int, folder: Path, shown: Path, upstream: str) -> int:
+def asked(port: int, plan: Plan, folder: Path, upstream: str) -> int:
     """Lets schemathesis ask; 0 when it has nothing to say against the answers."""
+    service = f"http://127.0.0.1:{port}"
     (folder / "people.json").write_text(json.dumps(people.document()))
     (folder / "schemathesis.toml").write_text(exceptions.settings(folder / "people.json"))
     environ = {
         **os.environ,
         **{"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"},
-        **{"CHAT_FUZZ_FOLDER": str(folder), "CHAT_FUZZ_SEED": str(seed), "CHAT_FUZZ_SERVICE": f"http://127.0.0.1:{port}", "CHAT_FUZZ_UPSTREAM": upstream},
+        **{"CHAT_FUZZ_FOLDER": str(folder), "CHAT_FUZZ_SEED": str(plan.seed), "CHAT_FUZZ_SERVICE": service, "CHAT_FUZZ_UPSTREAM": upstream},
     }
-    people.prepare(f"http://127.0.0.1:{port}", upstream, folder)
-    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(folder / "schemathesis.toml"), "--no-color", "run"]
-    command += [f"http://127.0.0.1:{port}/openapi.json", "--max-time", str(seconds), "--seed", str(seed), "--workers", str(workers), "--phases", PHASES]
-    with shown.open("a") as out:
+    people.prepare(service, upstream, folder)
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(folder / "schemathesis.toml"), "--no-color", "run", f"{service}/openapi.json"]
+    command += ["--max-time", str(plan.seconds), "--seed", str(plan.seed), "--workers", str(plan.workers), "--phases", plan.phases]
+    with plan.shown.open("a") as out:
         return subprocess.run(command, cwd=folder, env=environ, check=False, stdout=out, stderr=subprocess.STDOUT).returncode
 
 
-def report(engine: str, counted: dict[str, Any], again: spoilt.Told, quiet: bool, verified: bool, seconds: int) -> dict[str, Any]:
+def report(labels: list[str], counted: dict[str, Any], again: spoilt.Told, quiet: bool, verified: bool) -> dict[str, Any]:
     """The figures of a run."""
     made = Counter({int(status): amount for status, amount in counted["statuses"].items()})
     statuses = made + again.statuses
-    reached = {label: {int(status) for status in found} for label, found in counted["reached"].items()}
     classes = Counter[str]()
     for status, amount in statuses.items():
-        classes[f"{status // 100}xx"] += amount
-    never = sorted(label for label, found in reached.items() if not any(200 <= status < 300 for status in found))
+        classes[f"{status // 100}xx" if status else "hung up on"] += amount
+    reached = {label for label, found in counted["reached"].items() if any(status.startswith("2") for status in found)}
     return {
-        "engine": engine,
-        "seconds": seconds,
-        "requests": sum(statuses.values()),
-        "of_schemathesis": sum(made.values()),
-        "spoilt": sum(again.statuses.values()),
+        "requests": statuses.total(),
+        "of_schemathesis": made.total(),
+        "spoilt": again.statuses.total(),
         "classes": dict(sorted(classes.items())),
         "statuses": dict(sorted(statuses.items())),
-        "operations": len(reached),
-        "operations_without_2xx": never,
+        "operations": len(labels),
+        "operations_without_2xx": sorted(set(labels) - reached),
         "excepted": counted["excepted"],
         "failures": {**counted["failed"], **again.failed},
         "5xx_to_bad_input": len(counted["broken"]) + len(again.broken),
@@ -108,6 +121,17 @@ def report(engine: str, counted: dict[str, Any], again: spoilt.Told, quiet: bool
         "verified": verified,
         "broken": [*counted["broken"][:3], *again.broken[:3]],
     }
+
+
+def is_good(found: dict[str, Any], *, all_reached: bool = False) -> bool:
+    """Chance needs its time to reach every operation; a short run is not held to that."""
+    return (
+        found["schemathesis_is_content"]
+        and found["verified"]
+        and not found["failures"]
+        and not found["5xx_to_bad_input"]
+        and not (all_reached and found["operations_without_2xx"])
+    )
 
 
 def main() -> None:
@@ -120,13 +144,12 @@ def main() -> None:
     parser.add_argument("--shown", type=Path, default=Path(tempfile.gettempdir()) / "chatsvc-fuzz.txt", help="what schemathesis itself says")
     given = parser.parse_args()
     engines = [given.engine] if given.engine else list(ENGINES)
-    good = True
     given.shown.unlink(missing_ok=True)
+    seconds, good = given.seconds // len(engines), True
     for number, engine in enumerate(engines):
-        found = fuzz(engine, given.seconds // len(engines), given.spoilt // len(engines), given.seed + number, given.workers, given.shown)
-        print(json.dumps({"seed": given.seed + number, **found}, indent=1), flush=True)  # noqa: T201
-        good = good and found["schemathesis_is_content"] and found["verified"] and not found["failures"] and not found["5xx_to_bad_input"]
-        good = good and not found["operations_without_2xx"]
+        found = fuzz(engine, Plan(seconds, given.spoilt // len(engines), given.seed + number, given.shown, given.workers))
+        print(json.dumps(found, indent=1), flush=True)  # noqa: T201
+        good = good and is_good(found, all_reached=seconds >= 300)
     sys.exit(0 if good else 1)
 
 

@@ -160,7 +160,7 @@ PARAMETERS: dict[str, Json] = {
         pattern="^[!-~]{1,255}$",
     ),
     "Last-Event-ID": _sent(
-        "Last-Event-ID", "The id of the last event that came; the stream goes on after it.", type="string", pattern="^[0-9]{1,9}$", default="0"
+        "Last-Event-ID", "The id of the last event that came; the stream goes on after it.", type="string", pattern="^[0-9]{1,18}$", default="0"
     ),
     "Prefer": _sent("Prefer", "`respond-async`: do not wait for the answer.", type="string", examples=["respond-async"]),
     "X-Chatsvc-Timestamp": _sent("X-Chatsvc-Timestamp", "When this was signed, in seconds since 1970.", type="string", pattern="^[0-9]{1,12}$"),
