@@ -24,7 +24,6 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +45,14 @@ SUBJECTS = {
     "auth": ("api/common/caller", "api/common/keys", "core/tokens", "core/users"),
     "cleanup": ("core/cleanup", "core/cap"),
 }
-NEAR, ALL = 25, 150
+NEAR, ALL = 12, 100
 FIRST_SECONDS, SECONDS = 150, 400
 GOAL = 0.85
+PASSED, FAILED, NOT_RUN = 10, 11, 12  # how a run of tests ends; anything else is a fault of this program
 # What all tests need is loaded once, by a process that has no threads; each run is a child of it.
 _fork = multiprocessing.get_context("forkserver")
-LOADED = ["pytest", "flask", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite", "marshmallow", "hypothesis", "psycopg2", "argon2", "jsonschema_rs"]
-LOADED += ["flask_jwt_extended", "flask_migrate", "alembic.command", "httpx2", "orjson", "apispec.ext.marshmallow", "coverage"]
+LOADED = ["pytest", "flask", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite", "marshmallow", "psycopg2", "argon2", "jsonschema_rs"]
+LOADED += ["flask_jwt_extended", "flask_migrate", "alembic.command", "httpx2", "orjson", "apispec.ext.marshmallow"]
 
 
 @dataclass
@@ -87,15 +87,19 @@ def _runs_once(function: ast.FunctionDef | None) -> bool:
     return function is not None and any(isinstance(one, ast.Name) and one.id == "prepared" for one in function.decorator_list)
 
 
-def tests_of(mutant: Mutant, tree: ast.Module, contexts: dict[int, list[str]], chance: random.Random) -> list[str]:
-    """The tests that run these lines, those of the module's own name first, then those that run little else."""
+def judges_of(mutant: Mutant, tree: ast.Module, contexts: dict[int, set[str]], chance: random.Random) -> list[str]:
+    """The tests that run these lines, those of the module's own name first."""
     lines = lines_of(mutant, tree)
-    found = {context.partition("|")[0] for line, names in contexts.items() if line in lines for context in names if "::" in context}
-    walks = Counter(context.partition("|")[0] for names in contexts.values() for context in names)
-    stem = Path(mutant.path).stem.rstrip("s")
-    order = sorted(found)
+    order = sorted({test for line, tests in contexts.items() if line in lines for test in tests})
     chance.shuffle(order)
-    return sorted(order, key=lambda test: (stem not in test.partition("::")[0], walks[test]))
+    stem = Path(mutant.path).stem.rstrip("s")
+    return sorted(order, key=lambda test: stem not in test.partition("::")[0])
+
+
+def walked(data: CoverageData, path: str) -> dict[int, set[str]]:
+    """By line: the tests that run it."""
+    found = data.contexts_by_lineno(str(ROOT / path))
+    return {line: {context.rpartition("|")[0] for context in contexts if "::" in context} for line, contexts in found.items()}
 
 
 def copied(into: Path) -> Path:
@@ -106,39 +110,59 @@ def copied(into: Path) -> Path:
     return into
 
 
-def _run(tree: Path, tests: list[str]) -> None:
-    """In a process of its own: the tests, until one fails."""
+class Only:
+    """Lets these tests run and no others of their files; takes the names of those that fail."""
+
+    def __init__(self, tests: list[str]) -> None:
+        self.wanted = set(tests)
+        self.found: list[str] = []
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if item.nodeid in self.wanted]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.found.append(report.nodeid)
+
+
+def _run(tree: Path, tests: list[str], into: Path | None) -> None:
+    """In a process of its own: the tests, until one fails; or all of them, and which failed is written down."""
     os.setsid()
     os.chdir(tree)
     sys.path.insert(0, str(tree))
     for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "chatsvc", "bench", "tools", "config", "config_values")]:
         del sys.modules[name]
-    out = io.StringIO()
+    out, only = io.StringIO(), Only(tests)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:rerunfailures", "-p", "no:xdist", *tests])
+        files = sorted({test.partition("::")[0] for test in tests})
+        quiet = ["-q", *(["-x"] if into is None else []), *(word for name in ("cacheprovider", "cov", "rerunfailures") for word in ("-p", f"no:{name}"))]
+        code = pytest.main([*quiet, *files], plugins=[only])
     if os.environ.get("CHAT_MUTANTS_SHOW"):
         os.write(2, out.getvalue().encode())
-    os._exit(int(code))
+    if into is not None:
+        into.write_text(json.dumps(only.found))
+    # A wrong line may keep the tests from being loaded at all; that they are not there is another matter.
+    failed = code in (1, 2, 3) or (code == 4 and "loading conftest" in out.getvalue())
+    os._exit(FAILED if failed else PASSED if code == 0 else NOT_RUN)
 
 
-def fails(tree: Path, tests: list[str], seconds: float) -> str:
+def fails(tree: Path, tests: list[str], seconds: float, into: Path | None = None) -> str:
     """What becomes of a tree under these tests."""
-    process = _fork.Process(target=_run, args=(tree, tests))
+    process = _fork.Process(target=_run, args=(tree, tests, into))
     process.start()
     process.join(seconds)
     late = process.exitcode is None
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid or 0, signal.SIGKILL)  # and whatever service it has started
     process.join()
-    return "timed out" if late else {0: "survived", 1: "killed"}.get(process.exitcode or 0, "killed")
+    return "timed out" if late else {PASSED: "survived", FAILED: "killed"}.get(process.exitcode or 0, "not run")
 
 
 def judge(mutant: Mutant, tree: Path, tests: list[str]) -> tuple[str, int]:
     file = tree / mutant.path
     file.write_text(mutant.text)
     try:
-        near = [test for test in tests if "postgresql" not in test][:NEAR] or tests[:NEAR]
-        for some, seconds in ((near, FIRST_SECONDS), (tests[:ALL], SECONDS)):
+        for some, seconds in ((near(tests), FIRST_SECONDS), (tests[:ALL], SECONDS)):
             if some and (fate := fails(tree, some, seconds)) != "survived":
                 return fate, len(some)
         return ("survived", min(ALL, len(tests))) if tests else ("not run", 0)
@@ -158,34 +182,49 @@ def chosen(share: float, only: str, seed: int) -> list[tuple[str, Mutant]]:
     return chance.sample(some, max(1, round(len(some) * share)))
 
 
-def run(some: Iterable[tuple[str, Mutant]], workers: int, seed: int, until: float) -> list[Judged]:
+def near(tests: list[str]) -> list[str]:
+    return [test for test in tests if "postgresql" not in test][:NEAR] or tests[:NEAR]
+
+
+def unsound(tree: Path, tests: set[str]) -> set[str]:
+    """Those that fail as things are, of which no mutant may be said to have been killed."""
+    into = tree / "failed.json"
+    fate = fails(tree, sorted(tests), SECONDS * 3, into)
+    if fate not in ("survived", "killed"):
+        sys.exit(f"The tests do not run here: {fate}")
+    return set(json.loads(into.read_text()))
+
+
+def run(some: list[tuple[str, Mutant]], workers: int, seed: int, until: float) -> list[Judged]:
     data = CoverageData(str(DATA))
     data.read()
+    trees = {path: ast.parse((ROOT / path).read_text()) for path in {mutant.path for _, mutant in some}}
+    contexts = {path: walked(data, path) for path in trees}
+    chance = random.Random(seed)  # noqa: S311
+    plans = [(*pair, judges_of(pair[1], trees[pair[1].path], contexts[pair[1].path], chance)) for pair in some]
     known, judged = equivalents(), list[Judged]()
     free: Queue[Path] = Queue()
 
-    def one(pair: tuple[str, Mutant]) -> None:
-        subject, mutant = pair
+    def one(subject: str, mutant: Mutant, tests: list[str]) -> None:
         if mutant.name in known:
             judged.append(Judged(subject, mutant, "equivalent", 0, known[mutant.name]))
             return
-        if time.monotonic() > until:
-            return
-        contexts = data.contexts_by_lineno(str(ROOT / mutant.path))
-        tests = tests_of(mutant, ast.parse((ROOT / mutant.path).read_text()), contexts, random.Random(seed))  # noqa: S311
         tree = free.get()
         try:
-            fate, amount = judge(mutant, tree, tests)
+            fate, amount = judge(mutant, tree, [test for test in tests if test not in bad]) if time.monotonic() < until else ("", 0)
         finally:
             free.put(tree)
-        judged.append(Judged(subject, mutant, fate, amount))
-        print(f"{fate:10} {mutant.kind:20} {mutant.path}:{mutant.line} ({amount} tests)", flush=True)  # noqa: T201
+        if fate:
+            judged.append(Judged(subject, mutant, fate, amount))
+            print(f"{fate:10} {mutant.kind:22} {mutant.path}:{mutant.line} ({amount} tests)", flush=True)  # noqa: T201
 
     with tempfile.TemporaryDirectory(dir=ROOT.parent) as folder:  # hard links do not cross disks
         for number in range(workers):
             free.put(copied(Path(folder) / str(number)))
+        bad = unsound(free.queue[0], {test for _, _, tests in plans for test in near(tests)})
+        print(f"not asked, since they fail as things are: {sorted(bad)}", flush=True)  # noqa: T201
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(one, some))
+            list(pool.map(lambda plan: one(*plan), plans))
     return judged
 
 
