@@ -99,6 +99,14 @@ EXCEPTIONS: tuple[Excepted, ...] = (
     *(
         Excepted(
             failure,
+            "a request line of more than 8190 bytes is refused by the server, before the service or its document knows of it",
+            lambda _, response: response.status_code == 414 and b"Request Line is too large" in response.content,
+        )
+        for failure in ("UndefinedStatusCode", "AcceptedNegativeData", "UndefinedContentType")
+    ),
+    *(
+        Excepted(
+            failure,
             "`cleanup` and `stats` stand where an id may stand, so GET and DELETE ask there for a session of that name, and are told that there is none",
             lambda case, _: case.operation.path in ("/api/chat-sessions/cleanup", "/api/chat-sessions/stats"),
         )

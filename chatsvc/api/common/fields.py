@@ -202,4 +202,4 @@ def _spelt_out(value: Any) -> Any:
 
 
 def cursor() -> Text:
-    return Text(max=500, load_default=None)
+    return Text(max=500, load_default=None, metadata={"pattern": "^[A-Za-z0-9_-]+$"})
