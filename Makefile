@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges race-cleanup big-stats backups audit
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges race-cleanup big-stats backups audit fuzz coverage mutants
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -61,6 +61,16 @@ big-stats: $(VENV)/dev ## Statistics against a plain recount over 100,000 sessio
 
 audit: $(VENV)/dev ## Known weaknesses of the packages (asks a service on the internet) and of the code (bandit)
 	@$(BIN)/python -m tools.audit $(ARGS)
+fuzz: $(VENV)/dev ## Ask for everything that the document allows and for much that it does not, on both engines: two minutes (ARGS="--seconds 3600 --spoilt 60000")
+	@$(BIN)/python -m tests.fuzz.run $(ARGS)
+
+coverage: $(VENV)/dev ## Which lines and branches no test walks over; fails below what is promised
+	@rm -rf .coverage && mkdir .coverage
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --cov=chatsvc --cov-context=test --cov-report= --ignore=tests/bench $(ARGS)
+	@$(BIN)/python -m tools.covered
+
+mutants: $(VENV)/dev ## Spoil lines of what guards people's chats, one at a time: does a test fail? (after make coverage; ARGS="--share 1", a day)
+	@$(BIN)/python -m tools.mutants $(ARGS)
 
 requirements: $(VENV)/dev ## Compile requirements*.txt anew from requirements*.in
 	@for name in requirements requirements-dev bench/requirements; do \
@@ -84,7 +94,7 @@ pictures: $(VENV)/dev ## Take the pictures of the page that the documents show (
 	@$(BIN)/python -m tests.web.states --documents docs/images
 
 clean: ## Remove the virtual environment and everything made by tools (never instance/)
-	rm -rf $(VENV) $(PEER) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEER) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -52,6 +52,8 @@ graceful_timeout = 20
 keepalive = 75
 # A token of any size gets the answer of the door that it knocks at, not a page of the server's.
 limit_request_field_size = 128 * 1024
+# As long as it may be: three parameters of 255 letters each, percent-encoded, are good input and take more than the usual half of this.
+limit_request_line = 8190
 control_socket_disable = True
 accesslog = None
 errorlog = "-"

@@ -180,7 +180,7 @@ def free_port() -> int:
 
 
 def _until_ready(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
+    for _ in range(600):
         if process.poll() is not None:
             break  # whoever answers at this port is somebody else
         with contextlib.suppress(OSError):

@@ -103,7 +103,9 @@ def end(tx: Unit, session_id: str, reply_id: int, *, status: str, content: str, 
             endings.of_exchange(session_id, status, facts)
         if claim is not None:
             asked = select(*MESSAGE).where(ChatMessage.id == select(ChatMessage.reply_to).where(ChatMessage.id == reply_id).scalar_subquery())
-            idempotency.keep(tx, claim, messages_to_json(tx.execute(asked).one(), row))
+            question = one(tx.execute(asked).all())
+            if question is not None:  # else it has been erased since, and the key stands for nothing any more
+                idempotency.keep(tx, claim, messages_to_json(question, row))
     return row
 
 

@@ -804,6 +804,14 @@ def test_a_token_of_any_size_gets_the_answer_of_the_face(listening: int, world: 
         assert b'{"detail":' in heard
 
 
+def test_a_query_of_parameters_as_long_as_they_may_be_gets_the_answer_of_the_face(listening: int, world: World) -> None:
+    long = "%F0%9F%99%82" * 255
+    target = f"/api/audit-events?action={long[: 12 * 50]}&actorId={long}&subject={long}"
+    status, heard = spoken(listening, f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    assert status == 401, heard
+    assert b'{"success":false,' in heard
+
+
 def test_an_empty_post_without_any_type_is_refused(listening: int, world: World, head: Callable[..., bytes]) -> None:
     status, heard = spoken(listening, head())
     assert status == 400, heard

@@ -179,7 +179,19 @@ BODIES: list[tuple[str, str, list[Any]]] = [
     (
         "POST",
         CHAT,
-        [{"message": "x"}, {"retry": 1}, {}, {"message": "x", "retry": 1}, {"message": ""}, {"message": None}, {"retry": 0}, {"retry": "1"}, {"retry": True}],
+        [
+            {"message": "x"},
+            {"retry": 1},
+            {},
+            {"message": "x", "retry": 1},
+            {"retry": 1.0},
+            {"retry": 1.5},
+            {"message": ""},
+            {"message": None},
+            {"retry": 0},
+            {"retry": "1"},
+            {"retry": True},
+        ],
     ),
     (
         "POST",
@@ -221,6 +233,48 @@ BODIES += [
     ("PUT", f"{ENVELOPE}/{{session_id}}/title", [{}, {"title": None}, {"title": "New"}, {"title": ""}, {"title": "x" * 201}, {"title": "x", "meta": {}}]),
     ("PUT", f"{ENVELOPE}/{{session_id}}/meta", [{}, {"meta": {}}, {"meta": None}, {"meta": {"a": {}}}, {"meta": [1]}, {"metadata": {}}]),
 ]
+
+
+PERSONAS = "/api/personas"
+URL = "https://n8n.example.com/webhook"
+ADDRESSES = [
+    *("http://h", "HTTPS://h.example", f"{URL}?a=b#c", "http://[::1]:8080/x", "http://127.0.0.1:5678/webhook/é", "http://h_1.example/"),
+    *("", "h", "ftp://h", "http://", "http:///x", "http://a b/", "http://user@h/", "http://h:x/", "http://h\\x", "http://é.example", "http://[::1"),
+]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({"name": "x", "kind": "webhook", "webhookUrl": url} for url in ADDRESSES),
+        *({"name": "x", "kind": "openai", "baseUrl": url} for url in ADDRESSES),
+        *({"name": "x", "kind": kind} for kind in ("webhook", "openai", "anthropic", "echo", "other")),
+        *({"name": "x", "kind": kind, "webhookUrl": None} for kind in ("webhook", "echo")),
+        *({"name": "x", "kind": kind, "webhookUrl": URL, "answers": "callback"} for kind in ("webhook", "echo")),
+        *({"name": "x", "kind": kind, "webhookUrl": URL, "answers": "callback", "secret": "s"} for kind in ("webhook", "echo")),
+        {"name": "x", "kind": "webhook", "webhookUrl": URL, "answers": "callback", "secret": None},
+        {"name": "x", "kind": "webhook", "webhookUrl": URL, "answers": "direct", "timeoutMs": 100.0},
+        {"name": "x", "kind": "webhook", "webhookUrl": URL, "timeoutMs": 600_001},
+    ],
+    ids=str,
+)
+def test_personas_are_refused_by_the_document_as_by_the_service(app: Flask, admin: Person, body: Json) -> None:
+    holds = checker(app)
+    schema = holds.document["paths"][PERSONAS]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    response = admin.post(PERSONAS, body)
+    assert holds.validator(schema).is_valid(body) == (response.status_code == 201), response.text
+
+
+def test_what_is_only_passed_over_is_not_forbidden_by_the_document(app: Flask, owner: Person) -> None:
+    parameters = checker(app).document["components"]["parameters"]
+    for name, value in (("X-Request-ID", "what is this?"), ("X-Session", "neither"), ("Prefer", "nothing")):
+        assert checker(app).validator(parameters[name]["schema"]).is_valid(value)
+        assert owner.get("/auths/me", headers={name: value}).status_code == 200
+    starts = parameters["Last-Event-ID"]["schema"]
+    reply = orjson.loads(owner.post(f"{CHAT}/stream", json={"message": "One"}).text.split("data: ")[1].split("\n")[0])["reply_id"]
+    for value in ("0", "9" * 18, "9" * 19, "-1", "1.5", "x"):
+        response = owner.get(f"{CHAT}/stream/{reply}", headers={"Last-Event-ID": value})
+        assert checker(app).validator(starts).is_valid(value) == (response.status_code == 200), value
 
 
 @pytest.mark.parametrize(("method", "path", "bodies"), BODIES)

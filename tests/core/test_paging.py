@@ -80,6 +80,12 @@ def test_what_is_no_cursor_is_refused(context: Flask, cursor: str) -> None:
     assert refuses("sessions:owner", cursor)
 
 
+@profile(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(cursor=st.text(min_size=1) | st.text(LETTERS, min_size=1) | st.binary(min_size=1).map(lambda raw: base64.urlsafe_b64encode(raw).rstrip(b"=").decode()))
+def test_no_text_is_a_cursor_by_chance_or_breaks_anything(context: Flask, cursor: str) -> None:
+    assert refuses("sessions:owner", cursor)
+
+
 def test_a_cursor_of_another_secret_is_refused(context: Flask, database_url: str) -> None:
     cursor = seal("sessions:owner", PLACE)
     other = Flask("other")

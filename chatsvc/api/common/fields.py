@@ -18,6 +18,8 @@ MAX_METADATA_BYTES = 16 * 1024
 MAX_METADATA_DEPTH = 32
 LONG_FLOAT = 1e16  # from here on a float is spelt with an exponent, and has no fraction
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+# What blank texts lack: neither Python's white space nor U+FEFF, which is white space to the pattern in the document.
+VISIBLE = re.compile(r"[^\s\ufeff]")
 WHOLE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 Bound = int | Callable[[Settings], int]
@@ -39,7 +41,7 @@ class Text(fields.Field[str]):
         longest = self.max(settings()) if callable(self.max) else self.max
         if len(value) > longest:
             raise ValidationError(f"must be at most {longest} characters long")
-        if not self.blank and not value.strip():
+        if not self.blank and not VISIBLE.search(value):
             raise ValidationError("must not be blank")
         if len(value) < self.min and not (self.blank and not value):
             raise ValidationError(f"must be at least {self.min} characters long")
@@ -108,6 +110,8 @@ class WholeNumber(fields.Field[int]):
         self.most = most
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> int:
+        if isinstance(value, float) and value.is_integer():  # 1.0 is the same number as 1, and some languages know no other
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= self.most:
             raise ValidationError("must be a positive whole number" if self.most == 2**63 - 1 else f"must be a whole number from 1 to {self.most}")
         return value
@@ -198,4 +202,4 @@ def _spelt_out(value: Any) -> Any:
 
 
 def cursor() -> Text:
-    return Text(max=500, load_default=None)
+    return Text(max=500, load_default=None, metadata={"pattern": "^[A-Za-z0-9_-]+$"})

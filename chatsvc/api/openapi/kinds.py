@@ -18,6 +18,7 @@ from chatsvc.extensions import settings
 
 Json = dict[str, Any]
 NOT_BLANK = r"\S"
+BOUNDS = "of at most 16 KiB, nested at most 32 levels deep, with whole numbers of at most 64 bits"
 
 
 def _now(value: Any) -> Any:
@@ -47,7 +48,7 @@ KINDS: dict[type[fields.Field[Any]], Callable[[Any], Json]] = {
     Number: lambda field: {"type": "number", "exclusiveMinimum": field.above, "maximum": field.most},
     QueryDay: lambda _: {"type": "string", "format": "date"},
     Uuid: lambda _: {"type": "string", "format": "uuid"},
-    JsonObject: lambda _: {"type": "object", "description": "Any JSON object of at most 16 KiB, nested at most 32 levels deep."},
+    JsonObject: lambda _: {"type": "object", "description": f"Any JSON object {BOUNDS}."},
     fields.Integer: lambda _: {"type": "integer", "format": "int64"},
 }
 

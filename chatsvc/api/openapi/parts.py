@@ -45,6 +45,12 @@ SCHEMAS: dict[str, Json] = {
     "HealthUnready": record(status={"const": "unavailable"}, checks={"type": "object", "additionalProperties": STRING}),
 }
 
+
+def _where(name: str, value: str, then: Json) -> Json:
+    """What else holds where a property has this value."""
+    return {"if": {"properties": {name: {"const": value}}, "required": [name]}, "then": then}
+
+
 # Where these hold nothing when the service keeps no messages.
 IDS_OF_MESSAGES = (("V1Message", "id"), ("V1StreamSession", "reply_id"), ("EnvelopeMessage", "messageId"))
 _session_status = {"enum": ["ACTIVE", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"]}
@@ -52,9 +58,20 @@ _session_status = {"enum": ["ACTIVE", "COMPLETED", "FAILED", "TIMEOUT", "CANCELL
 # What a schema's fields cannot say by themselves: rules about several fields, and the words that an answer may hold.
 _message_status = {"enum": ["complete", "streaming", "cancelled", "failed"]}
 _role = {"enum": ["user", "assistant", "system"]}
+# Which hosts and ports may be called is more than a pattern can say.
+_address = {
+    "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?([/?#]|$)",
+    "examples": ["https://n8n.example.com/webhook/travel"],
+}
 RULES: dict[str, Json] = {
     "V1SessionChange": {"minProperties": 1},
     "EnvelopePersonaChange": {"minProperties": 1},
+    "EnvelopePersonaCreate": {
+        "allOf": [
+            _where("kind", "webhook", {"required": ["webhookUrl"], "properties": {"webhookUrl": STRING}}),
+            _where("answers", "callback", {"required": ["secret"], "properties": {"secret": STRING, "kind": {"const": "webhook"}}}),
+        ]
+    },
     "V1ChatSend": {"oneOf": [{"required": ["message"]}, {"required": ["retry"]}]},
     "V1MessageCreate": {"dependentSchemas": {"agent_type": {"properties": {"message_type": {"const": "assistant"}}}}},
 }
@@ -84,6 +101,10 @@ FACTS: dict[str, Json] = {
     "EnvelopeMessage.role": _role,
     "EnvelopeExchange.status": _session_status,
     "EnvelopeExchange.reply": {"description": "Null when it failed, was cancelled, or comes later."},
+    "EnvelopePersonaCreate.webhookUrl": _address,
+    "EnvelopePersonaCreate.baseUrl": _address,
+    "EnvelopePersonaChange.webhookUrl": _address,
+    "EnvelopePersonaChange.baseUrl": _address,
     "EnvelopePersona.kind": {"enum": ["webhook", "openai", "anthropic", "echo"]},
     "EnvelopePersona.answers": {"enum": ["direct", "callback"]},
     "EnvelopeCircuit.state": {"enum": ["closed", "open", "half_open"]},
@@ -129,7 +150,9 @@ def _sent(name: str, description: str, **schema: Any) -> Json:
 
 
 PARAMETERS: dict[str, Json] = {
-    "X-Request-ID": _sent("X-Request-ID", "Names this request in the answer and in the logs.", type="string", pattern="^[A-Za-z0-9._-]{1,64}$"),
+    "X-Request-ID": _sent(
+        "X-Request-ID", "Names this request in the answer and in the logs: 1 to 64 of `A-Z a-z 0-9 . _ -`; another is not taken up.", type="string"
+    ),
     "Idempotency-Key": _sent(
         "Idempotency-Key",
         "Makes it safe to send this request again: the same key with the same path and body is done once.",
@@ -137,12 +160,12 @@ PARAMETERS: dict[str, Json] = {
         pattern="^[!-~]{1,255}$",
     ),
     "Last-Event-ID": _sent(
-        "Last-Event-ID", "The id of the last event that came; the stream goes on after it.", type="string", pattern="^[0-9]{1,9}$", default="0"
+        "Last-Event-ID", "The id of the last event that came; the stream goes on after it.", type="string", pattern="^[0-9]{1,18}$", default="0"
     ),
     "Prefer": _sent("Prefer", "`respond-async`: do not wait for the answer.", type="string", examples=["respond-async"]),
     "X-Chatsvc-Timestamp": _sent("X-Chatsvc-Timestamp", "When this was signed, in seconds since 1970.", type="string", pattern="^[0-9]{1,12}$"),
     "X-Chatsvc-Signature": _sent("X-Chatsvc-Signature", "HMAC-SHA256 of timestamp, dot and body.", type="string", pattern="^v1=[0-9a-f]{64}$"),
-    "X-Session": _sent("X-Session", "`cookie`: the tokens come as cookies, and not in the body.", type="string", enum=["cookie"]),
+    "X-Session": _sent("X-Session", "`cookie`: the tokens come as cookies, and not in the body.", type="string", examples=["cookie"]),
 }
 
 SCHEMES: dict[str, Json] = {

@@ -14,7 +14,8 @@ service's key is as good. Pages of this service sign in by cookie (`X-Session: c
 writes. What belongs to somebody else answers 404, exactly as what does not exist.
 
 **Errors.** Bad input is refused, never clamped, with 400 and one sentence that names every field at fault; `errors` lists them one by one. Unknown fields
-and unknown query parameters are bad input too, and so is the character U+0000. Bodies are JSON of at most 1 MiB. The v1 and app faces answer
+and unknown query parameters are bad input too, and so are the character U+0000 and whole numbers beyond 64 bits. Bodies are JSON of at most 1 MiB.
+The v1 and app faces answer
 `{"detail", "errors"}`, the envelope face `{"success": false, "message", "errors"}`. Every answer carries `X-Request-ID`; name it when you report a problem.
 
 **Trying again.** A POST that creates or sends takes an `Idempotency-Key`. The same request with the same key is done once and answered alike for 24 hours

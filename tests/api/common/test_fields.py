@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError, missing
 from marshmallow.fields import Field
 
-from chatsvc.api.common.fields import MAX_METADATA_BYTES, JsonObject, OneOf, QueryTruth, QueryWhole, Text, Truth, cursor
+from chatsvc.api.common.fields import MAX_METADATA_BYTES, JsonObject, OneOf, QueryTruth, QueryWhole, Text, Truth, WholeNumber, cursor
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(codec="utf-8")),
@@ -55,7 +55,7 @@ def test_text_is_nothing_but_text(value: Any) -> None:
     assert why_not(Text(max=5), value) == "must be a string"
 
 
-@pytest.mark.parametrize("value", ["", " ", "\n\t", "\u3000", "\u00a0\u0085"])
+@pytest.mark.parametrize("value", ["", " ", "\n\t", "\u3000", "\u00a0\u0085", "\ufeff", "\u001c \ufeff"])
 def test_text_is_not_blank_unless_it_may_be(value: str) -> None:
     assert why_not(Text(max=5), value) == "must not be blank"
     assert Text(max=5, blank=True).deserialize(value) == value
@@ -98,6 +98,15 @@ def test_one_of_a_few_words_is_taken_literally() -> None:
     assert field.deserialize("asc") == "asc"
     for value in some("ASC", "asc ", "", "ascdesc", "up", 1, True, [], ["asc"], {}, {"asc": 1}):
         assert why_not(field, value) == "must be one of asc, desc"
+
+
+def test_a_whole_number_in_json_is_one_however_it_is_spelt() -> None:
+    found = WholeNumber().deserialize(7.0)
+    assert (found, type(found)) == (7, int)
+    assert WholeNumber(most=600).deserialize(600.0) == 600
+    for value in some(7.5, 0.0, -1.0, 1e19, float("inf"), float("nan"), True, "7", None, []):
+        assert why_not(WholeNumber(), value) in ("must be a positive whole number", "must not be null")
+    assert why_not(WholeNumber(most=600), 601.0) == "must be a whole number from 1 to 600"
 
 
 # True and false
