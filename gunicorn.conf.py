@@ -46,6 +46,8 @@ graceful_timeout = 20
 keepalive = 75
 # A token of any size gets the answer of the door that it knocks at, not a page of the server's.
 limit_request_field_size = 128 * 1024
+# With the usual hundred of them, one connection could fill 13 MB before anybody has looked at it.
+limit_request_fields = 50
 control_socket_disable = True
 accesslog = None
 errorlog = "-"
