@@ -54,6 +54,8 @@ keepalive = 75
 limit_request_field_size = 128 * 1024
 # As long as it may be: three parameters of 255 letters each, percent-encoded, are good input and take more than the usual half of this.
 limit_request_line = 8190
+# With the usual hundred of them, one connection could fill 13 MB before anybody has looked at it.
+limit_request_fields = 50
 control_socket_disable = True
 accesslog = None
 errorlog = "-"

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 OURS = ("chatsvc", "config", "config_values")
 SHORTEST = 6  # shorter ones are found in every other word
 HIDDEN = "***"
+DEEPEST = 10
 # Line ends and whatever else would let a text from outside look like a line of ours, or steer a terminal.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 NAMES = r"(?:password|passwd|secret|token|api[_-]?key|authorization|cookie|signature)"
@@ -55,10 +56,11 @@ class Lines(logging.Formatter):
             text = form.sub(instead, text)
         return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
-    def _told(self, error: BaseException, depth: int = 0) -> Iterator[str]:
+    def _told(self, error: BaseException, after: tuple[BaseException, ...] = ()) -> Iterator[str]:
         before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if before is not None and depth < 10:
-            yield from self._told(before, depth + 1)
+        # One may be given as the cause of itself, when it is raised again `from` what it is.
+        if before is not None and before is not error and before not in after and len(after) < DEEPEST:
+            yield from self._told(before, (*after, error))
             yield "which led to:\n"
         yield from traceback.format_tb(error.__traceback__)
         kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")

@@ -102,6 +102,12 @@ def test_a_chain_without_an_end_has_one() -> None:
     assert written("broken", failure=error).count("which led to:") == 10
 
 
+def test_what_is_its_own_cause_is_told_once() -> None:
+    error = ValueError()
+    error.__cause__ = error
+    assert "which led to:" not in written("broken", failure=error)
+
+
 def test_the_secrets_of_the_settings_are_known() -> None:
     settings = replace(
         factories.settings("postgresql://chatsvc:p%40ssword@db/x", OPENAI_API_KEY="key-of-openai", ANTHROPIC_API_KEY="key-of-anthropic"),

@@ -18,5 +18,5 @@ def backup(file: Path) -> None:
     try:
         size = core.to_file(file)
     except core.NoBackup as error:
-        raise click.ClickException(error.message) from None
+        raise click.ClickException(str(error)) from None
     click.echo(f"{file}: {size} bytes")

@@ -15,11 +15,10 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from chatsvc.core import acting
-from chatsvc.core.errors import ChatError
 from chatsvc.extensions import db
 
 
-class NoBackup(ChatError):
+class NoBackup(Exception):
     """None was made, and nothing was left behind."""
 
 

@@ -39,9 +39,11 @@ class Server:
         account(app)
         with app.app_context():
             db.engine.dispose()
-        environ = {**os.environ, **settings, "WEB_CONCURRENCY": "2", "CHAT_THREADS": "4", "CHAT_INSTANCE_PATH": str(folder), "LOG_LEVEL": "error"}
+        environ = {**os.environ, **settings, "WEB_CONCURRENCY": "2", "CHAT_THREADS": "4", "CHAT_INSTANCE_PATH": str(folder), "LOG_LEVEL": "debug"}
         command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.DEVNULL)
+        self.log, self.handed_out = folder / "log", list[Any]()
+        with self.log.open("wb") as file:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=file, stderr=file)
         deadline = time.monotonic() + LONG
         while time.monotonic() < deadline:
             try:
@@ -76,6 +78,7 @@ class Server:
         form = f"username=alice&password={PASSWORD}".encode()
         status, body = self.request("POST", "/auths/login", b"Content-Type: application/x-www-form-urlencoded", *headers, body=form)
         assert status == 200, body
+        self.handed_out += json.loads(body).values()
         return dict(json.loads(body))
 
 
@@ -165,3 +168,21 @@ def test_who_is_not_behind_a_proxy_cannot_say_where_they_are(server: Server) -> 
     # Each of the two processes counts for itself, ten a minute: the two together let no more than twenty through.
     more = [server.request("POST", "/auths/login", b"Content-Type: application/x-www-form-urlencoded", body=b"username=a&password=b")[0] for _ in range(8)]
     assert 429 in statuses + more
+
+
+def test_more_headers_than_any_client_sends_are_refused(server: Server) -> None:
+    assert server.request("GET", "/healthz", *(b"X-%d: x" % number for number in range(40)))[0] == 200
+    assert server.request("GET", "/healthz", *(b"X-%d: x" % number for number in range(60)))[0] == 431
+
+
+def test_even_who_debugs_finds_no_secret_in_the_log(server: Server) -> None:
+    """The last test of this file: all that the others did is in this log, with everything that anybody has to say."""
+    token = factories.token()
+    server.request("GET", f"/auths/me?token={token}", bearer(token))
+    server.request("GET", "/chat/sessions?search=what-a-person-searched-for", bearer(token))
+    server.request("POST", "/auths/login", b"Content-Type: application/json", body=b'{"username": "alice", "password": "not-her-password"}')
+    log = server.log.read_text(errors="replace")
+    assert "GET /auths/me" in log, "it does say what is asked for"
+    private = [*server.handed_out, token, PASSWORD, "not-her-password", factories.SECRET, "what-a-person-searched-for", "$argon2id$"]
+    assert [secret for secret in private if isinstance(secret, str) and len(secret) > 8 and secret in log] == []
+    assert "eyJ" not in log
