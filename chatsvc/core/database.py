@@ -72,7 +72,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_size": 16,
         "max_overflow": 0,
         "hide_parameters": True,  # a failed statement is logged; what people wrote is not
-        "pool_timeout": LOCK_SECONDS,
+        "pool_timeout": patience.FREE_SECONDS,
     }
     if settings.sqlite:
         options["connect_args"] = {"timeout": STATEMENT_SECONDS, "check_same_thread": False}
@@ -146,12 +146,10 @@ def read(statement: Executable | Prepared, values: dict[str, Any] | None = None)
         return within(around, statement, values)
     try:
         return _run_alone(statement, values)
-    except DBAPIError as error:
-        undone = getattr(error.orig, "pgcode", None) in AGAIN
-        if not undone and (not error.connection_invalidated or patience.is_spent(error)):
+    except (DBAPIError, PoolTimeout) as error:
+        undone = not isinstance(error, PoolTimeout) and getattr(error.orig, "pgcode", None) in AGAIN
+        if not undone and (isinstance(error, PoolTimeout) or patience.is_spent(error) or not error.connection_invalidated):
             raise _told(error) from error
-    except PoolTimeout as error:
-        raise Unavailable("The database is busy") from error
     # The server has been away since this connection was made, or broke this off so that a migration could go on. A read may be asked again.
     return _until_done(lambda: _run_alone(statement, values))
 
@@ -258,20 +256,22 @@ def _telling() -> Iterator[None]:
     """Turns the driver's errors into ours: those that mean "not now", and those that mean "again"."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, PoolTimeout) as error:
         raise _told(error) from error
-    except PoolTimeout as error:
-        raise Unavailable("The database is busy") from error
 
 
-def _told(error: DBAPIError) -> Exception:
+def _told(error: DBAPIError | PoolTimeout) -> Exception:
+    if isinstance(error, PoolTimeout):
+        log.warning(patience.NO_CONNECTION)
+        return Unavailable("The database is busy")
     code = getattr(error.orig, "pgcode", None)
     if code in AGAIN:
         return RunAgain()
     if code == LOCK_TIMEOUT or (isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)):
+        log.warning(patience.NO_LOCK)
         return LockNotHad("The database is busy")
     if error.connection_invalidated or _is_operational(error.orig):
-        log.warning("the database does not answer: %s", str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__)
+        log.warning(patience.AWAY, str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__)
         return Unavailable("The database cannot be reached")
     return error
 
@@ -288,6 +288,7 @@ def _turn() -> Iterator[None]:
         yield
         return
     if not _sqlite_turn.acquire(timeout=STATEMENT_SECONDS):
+        log.warning(patience.NO_LOCK)
         raise LockNotHad("The database is busy")
     try:
         yield

@@ -82,12 +82,12 @@ def _is_there(pid: int) -> bool:
 
 def kill_database(cluster: Cluster, run: Run, chance: random.Random, outages: Outages) -> str:
     """In one of the three ways; returns when the service has had its first success since."""
-    way = chance.choice(("all", "immediate", "one backend"))
+    way = chance.choice(("database: all", "database: immediate stop", "database: one backend"))
     history, away = run.history, run.history.now()
-    if way == "one backend":
+    if way.endswith("one backend"):
         cluster.kill_backend(chance.choice(cluster.backends()))
     else:
-        cluster.kill() if way == "all" else cluster.stop()
+        cluster.kill() if way.endswith("all") else cluster.stop()
         time.sleep(chance.choice((0, 0.5, 1, 2)))
         cluster.start()
     cluster.until_back()
@@ -98,7 +98,7 @@ def kill_database(cluster: Cluster, run: Run, chance: random.Random, outages: Ou
     outages.longest_answer.append(round(max((answer.seconds for answer in meanwhile), default=0.0), 2))
     outages.answers.update(answer.status for answer in meanwhile)
     if first > PROMISED_BACK:
-        history.breach(f"the first success came {first:.1f} s after the database ({way})")
+        history.breach(f"the first success came {first:.1f} s after the return ({way})")
     return way
 
 
@@ -122,8 +122,10 @@ def go(engine: str, given: argparse.Namespace, new_database: Callable[[], str], 
     chance.shuffle(events)
     done, outages, url, began = Counter[str](), Outages(), new_database(), time.monotonic()
     with serving(url, LOG_LEVEL="error") as service:
-        with ledger_run(service.url, url, seed=given.seed, writers=given.writers, readers=2) as run:
+        with ledger_run(service.url, url, seed=given.seed, writers=given.writers, readers=2, users=max(2, given.writers // 5)) as run:
             for number, event in enumerate(events):
+                if time.monotonic() - began > given.minutes * 60:
+                    break  # what was done by then is what is told
                 run.until(run.acknowledged + 10, seconds=60)  # everybody is at work again
                 run.until(given.messages * number // len(events), seconds=600)
                 time.sleep(chance.uniform(0, 0.3))
@@ -133,11 +135,13 @@ def go(engine: str, given: argparse.Namespace, new_database: Callable[[], str], 
                     kill_master(service)
                 else:
                     assert cluster is not None
-                    done[kill_database(cluster, run, chance, outages)] += 1
+                    event = kill_database(cluster, run, chance, outages)  # noqa: PLW2901
                 done[event] += 1
                 if not number % 20:
                     say(f"{number} of {len(events)} kills, {run.acknowledged} acknowledged, {len(run.history.breaches)} breaches")
-            run.until(max(given.messages, run.acknowledged + 100), seconds=600)
+            if sum(done.values()) == len(events):
+                run.until(given.messages, seconds=600)
+            run.until(run.acknowledged + 100)
         verdict = run.verdict
     tell(
         engine=engine,
@@ -169,6 +173,7 @@ def main() -> None:
     parser.add_argument("--clusters", type=int, default=6)
     parser.add_argument("--messages", type=int, default=1000)
     parser.add_argument("--writers", type=int, default=8)
+    parser.add_argument("--minutes", type=float, default=60, help="no more kills after so long")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

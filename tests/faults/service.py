@@ -57,7 +57,7 @@ class Service:
 
     def _answers(self) -> bool:
         assert self._process is not None
-        until = time.monotonic() + 40
+        until = time.monotonic() + 120
         while time.monotonic() < until and self._process.poll() is None:
             if self._process.pid and self.ready():
                 return True
