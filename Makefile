@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges race-cleanup big-stats backups audit fuzz coverage mutants
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges race-cleanup big-stats backups audit fuzz coverage mutants faults-around fault-tools
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -43,6 +43,14 @@ bench-hung: $(VENV)/dev ## A hundred sends to a model that never answers: what r
 
 faults: $(VENV)/dev ## Break things under a ledger of all that is written and seen, on both engines (minutes; ARGS="--long" for the full figures)
 	@$(BIN)/python -m tests.faults.all $(ARGS)
+
+faults-around: $(VENV)/dev ## Full disks, restarts behind nginx, Redis away, slow HTTP and floods, migrations, clocks (as root; needs make fault-tools; ARGS="--long")
+	@$(BIN)/python -m tests.faults.all --around $(ARGS)
+
+fault-tools: wrk ## Install nginx, faketime, slowhttptest and Redis, which make faults-around needs (Debian and Ubuntu, as root)
+	@for tool in nginx faketime slowhttptest redis-server; do \
+	  command -v $$tool >/dev/null || [ -x /usr/sbin/$$tool ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$tool; } || exit 1; \
+	done
 
 kill-streams: $(VENV)/dev ## kill -9 of workers with streams open, 20 rounds: nothing lost, nothing left open (a quarter of an hour)
 	@$(BIN)/python -m tests.faults.kill_streams $(ARGS)

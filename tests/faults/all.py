@@ -25,6 +25,7 @@ class Part:
     module: str
     short: str = ""
     long: str = ""
+    seeded: bool = True
 
 
 PARTS = (
@@ -34,6 +35,15 @@ PARTS = (
     Part("sqlite_kills", "--kills 40", "--kills 500"),
     Part("stalled"),
 )
+# Around the service: these need root, nginx, faketime, slowhttptest, wrk or redis-server (`make fault-tools`).
+AROUND = (
+    Part("disk_full", "--rounds 2", "--rounds 6"),
+    Part("rolling", "--rounds 1", "--rounds 5"),
+    Part("redis_away", "--seconds 6", "--seconds 20", seeded=False),
+    Part("slow_http", "--seconds 8", "--seconds 20 --bare", seeded=False),
+    Part("migrating", "--messages 50000 --rounds 2", "--messages 1000000 --rounds 6"),
+    Part("clocks"),
+)
 
 
 def main() -> None:
@@ -41,13 +51,15 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="the full figures")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--only", help="the parts of this name")
+    parser.add_argument("--around", action="store_true", help="the runs around the service instead")
     given = parser.parse_args()
     failed = []
-    for part in PARTS:
+    for part in AROUND if given.around else PARTS:
         if given.only in (None, part.module):
             command = f"{part.module} {part.long if given.long else part.short}".split()
             tell(run=" ".join(command), seed=given.seed)
-            if subprocess.run([sys.executable, "-m", f"tests.faults.{command[0]}", *command[1:], "--seed", str(given.seed)], cwd=ROOT, check=False).returncode:
+            seed = ["--seed", str(given.seed)] if part.seeded else []
+            if subprocess.run([sys.executable, "-m", f"tests.faults.{command[0]}", *command[1:], *seed], cwd=ROOT, check=False).returncode:
                 failed.append(" ".join(command))
     tell(failed_runs=failed)
     sys.exit(1 if failed else 0)
