@@ -45,8 +45,8 @@ SUBJECTS = {
     "auth": ("api/common/caller", "api/common/keys", "core/tokens", "core/users"),
     "cleanup": ("core/cleanup", "core/cap"),
 }
-NEAR, ALL = 12, 100
-FIRST_SECONDS, SECONDS = 150, 400
+NEAR, ALL = 12, 400
+FIRST_SECONDS, SECONDS = 150, 900
 GOAL = 0.85
 PASSED, FAILED, NOT_RUN = 10, 11, 12  # how a run of tests ends; anything else is a fault of this program
 # What all tests need is loaded once, by a process that has no threads; each run is a child of it.
@@ -233,11 +233,11 @@ def report(judged: list[Judged], amount: int) -> bool:
     figures: dict[str, Any] = {}
     for subject in (*SUBJECTS, "all"):
         fates = Counter(one.fate for one in judged if subject in ("all", one.subject))
-        killed, alive = fates["killed"] + fates["timed out"], fates["survived"] + fates["not run"]
+        killed, alive = fates["killed"], fates["survived"] + fates["not run"] + fates["timed out"]  # on a busy machine a run may take long for no reason
         if killed + alive:
             figures[subject] = {**fates, "share_killed": round(killed / (killed + alive), 3)}
     for one in judged:
-        if one.fate in ("survived", "not run"):
+        if one.fate in ("survived", "not run", "timed out"):
             print(f"\n{one.fate} ({one.mutant.kind}): {one.mutant.name}\n{one.mutant.diff((ROOT / one.mutant.path).read_text())}")  # noqa: T201
     print(json.dumps({"mutants": amount, "judged": len(judged), **figures}, indent=1))  # noqa: T201
     return bool(figures) and figures["all"]["share_killed"] >= GOAL
