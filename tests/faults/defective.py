@@ -91,7 +91,7 @@ def order_by_time() -> None:
         return found.order_by(ChatMessage.created_at.desc() if newest_first else ChatMessage.created_at)
 
     def behind() -> timedelta:
-        return timedelta(milliseconds=40 * (os.getpid() % 7))
+        return timedelta(milliseconds=400 * (os.getpid() % 7))
 
     def skewed(connection: Any, record: object) -> None:
         connection.create_function("chat_now", 0, lambda: (datetime.now(UTC) - behind()).strftime("%Y-%m-%d %H:%M:%S.%f"))

@@ -65,12 +65,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--engine", choices=("sqlite", "postgresql"))
+    parser.add_argument("--defect", choices=tuple(DEFECTS))
     given = parser.parse_args()
     tell(seed=given.seed)
     good = True
     for engine in (given.engine,) if given.engine else ("sqlite", "postgresql"):
         with databases(engine) as new_database:
             for defect, wanted in DEFECTS.items():
+                if given.defect not in (None, defect):
+                    continue
                 verdict = one(new_database(), defect, given.seed)
                 found = [breach for breach in verdict.breaches if wanted and breach.startswith(wanted)]
                 right = bool(found) if wanted else not verdict.breaches
