@@ -92,7 +92,7 @@ def test_only_core_commits() -> None:
 def test_core_decides_by_the_databases_clock() -> None:
     """That of one process may be wrong, and what it ends or erases is gone for all. SQLite has no clock but that of its process."""
     for path in FILES:
-        if module_of(path).startswith("chatsvc.core") and module_of(path) not in ("chatsvc.core.database", "chatsvc.core.models.types"):
+        if module_of(path).startswith("chatsvc.core") and module_of(path) not in ("chatsvc.core.connections", "chatsvc.core.models.types"):
             text = path.read_text().replace("meta or {}, status, datetime.now(UTC)", "")  # what is shown of a reply that is not kept
             assert not re.search(r"datetime\.now|utcnow|date\.today", text), path
 
