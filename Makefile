@@ -69,6 +69,7 @@ big-stats: $(VENV)/dev ## Statistics against a plain recount over 100,000 sessio
 
 audit: $(VENV)/dev ## Known weaknesses of the packages (asks a service on the internet) and of the code (bandit)
 	@$(BIN)/python -m tools.audit $(ARGS)
+
 fuzz: $(VENV)/dev ## Ask for everything that the document allows and for much that it does not, on both engines: two minutes (ARGS="--seconds 3600 --spoilt 60000")
 	@$(BIN)/python -m tests.fuzz.run $(ARGS)
 
