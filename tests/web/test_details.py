@@ -342,6 +342,7 @@ def test_the_way_back_is_offered_for_as_long_as_one_needs_to_see_it(site: Site, 
         visit.page.clock.install()
         enter(visit, account)
         visit.open()
+        expect(visit.chat("Trip")).to_be_visible()  # what still waits for time to pass would wait for ever
         visit.page.clock.pause_at(visit.page.evaluate("Date.now()") + 3_600_000)  # from now on time passes as told
         visit.chat("Trip").hover()
         visit.button("Delete Trip").click()
