@@ -15,6 +15,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger as _Logger
 
+import whole_answers
 from config import load as _load
 from log_lines import Lines as _Lines
 from log_lines import secrets_of as _secrets_of
@@ -35,6 +36,7 @@ class _OurLogger(_Logger):
 
 
 logger_class = _OurLogger
+whole_answers.install()
 
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 # What a proxy says of the client is read by the application, from as many proxies as PROXY_HOPS names, and by nobody else.

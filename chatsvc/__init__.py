@@ -32,7 +32,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     app.extensions["chatsvc.settings"] = settings
     app.extensions["chatsvc.tokens"] = {}
-    app.extensions["chatsvc.held"] = {}
+    app.extensions["chatsvc.refused"] = {}
     app.extensions["chatsvc.limits"] = limits.Counter(settings)
     app.config.from_mapping(_flask_settings(settings))
     if settings.proxy_hops:

@@ -37,4 +37,4 @@ def empty(app: Flask) -> None:
         for (table,) in connection.execute(FILLED).all():
             connection.execute(text(f"DELETE FROM {table}"))
     app.extensions["chatsvc.tokens"].clear()
-    app.extensions["chatsvc.held"].clear()
+    app.extensions["chatsvc.refused"].clear()

@@ -117,7 +117,7 @@ class Site:
         with self.app.app_context():
             users.disable(who.name)
             self.app.extensions["chatsvc.tokens"].clear()
-            self.app.extensions["chatsvc.held"].clear()
+            self.app.extensions["chatsvc.refused"].clear()
 
     def let_in(self, who: Account) -> None:
         with self.app.app_context():

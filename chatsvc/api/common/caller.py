@@ -67,10 +67,10 @@ class Caller:
 
 
 def identify(kind: str = "access", cookie: str = ACCESS_COOKIE, *, along: bool = False) -> Caller:
-    """Who sent this request; Unauthenticated, always alike, when that is nobody. With `along`, whether a token that held a moment ago
-    still does is asked by the first statement that is sent for it, and then nothing but the user's id is known."""
+    """Who sent this request; Unauthenticated, always alike, when that is nobody. With `along`, whether the token holds is asked by the
+    first statement that is sent for it, and then nothing but the user's id is known."""
     token, by_cookie = presented(kind, cookie)
-    if along and not by_cookie and _held_lately(token) and tokens.carried_along():
+    if along and not by_cookie and not _refused_before(token) and tokens.carried_along():
         tokens.require(token.user_id, token.ids, partial(_ask, token))
         return Caller(token.user_id, token.user_id, "USER", token)
     caller = _known(token)
@@ -85,20 +85,20 @@ def _ask(token: Token) -> None:
 
 def _known(token: Token) -> Caller:
     """Asks whether the token still holds, and whose it is."""
-    held = current_app.extensions["chatsvc.held"]
-    held.pop(token.token_id, None)
+    refused: dict[str, bool] = current_app.extensions["chatsvc.refused"]
     standing = tokens.standing(token.user_id, token.ids)
     if standing.revoked or standing.disabled_at:
+        _make_room(refused)
+        refused[token.token_id] = True
         raise Unauthenticated()
-    _make_room(held)
-    held[token.token_id] = time.monotonic() + CACHE_SECONDS
+    refused.pop(token.token_id, None)  # a disabled account may be opened again
     # A local account's own role counts, whatever its token says.
     return Caller(token.user_id, standing.username or token.user_id, standing.role or token.role, token)
 
 
-def _held_lately(token: Token) -> bool:
+def _refused_before(token: Token) -> bool:
     """Whoever comes with a revoked token again and again is asked first, so that it is not their victim's requests that are counted."""
-    return bool(time.monotonic() < current_app.extensions["chatsvc.held"].get(token.token_id, 0.0))
+    return token.token_id in current_app.extensions["chatsvc.refused"]
 
 
 def presented(kind: str, cookie: str) -> tuple[Token, bool]:
