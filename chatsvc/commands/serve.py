@@ -42,9 +42,11 @@ def serve() -> None:
     click.echo(f"chatsvc listens on http://{config.host}:{config.port}  (Ctrl+C stops it)")
     sys.stdout.flush()
     os.chdir(ROOT)
-    # With a store of free memory for each thread a worker of many threads grows by a fifth before it stays as it is.
+    # With a store of free memory for each thread a worker of many threads grows by a fifth before it stays as it is. The system's
+    # library has two kinds of them.
     os.environ.setdefault("MALLOC_ARENA_MAX", "2")
-    # Likewise.
+    os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0")
+    # This program again, with nothing from outside in it.
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app"])  # nosec B606
 
 
