@@ -68,6 +68,9 @@ class Settings:
     threads: int = setting(
         "CHAT_THREADS", "600", whole(1, 4096), "Threads of each worker on SQLite; a stream holds one. PostgreSQL is served by greenlets and has no use for it."
     )
+    send_timeout: int = setting(
+        "CHAT_SEND_TIMEOUT", "30", whole(1, 3600), "Seconds that a client may take nothing of what is sent to it before it is hung up on (Linux)."
+    )
     log_level: str = setting("LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "How much is logged.")
 
     jwt_secret_key: str = setting(

@@ -10,6 +10,7 @@ import struct
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -34,9 +35,34 @@ class _OurLogger(_Logger):
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         super().warning(": ".join(msg.split(": ")[:2]) if msg.startswith("Invalid request") else msg, *args, **kwargs)
 
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """A client that is hung up on because it takes nothing is its own fault."""
+        if msg.startswith("Socket error") and isinstance(sys.exc_info()[1], TimeoutError):
+            self.info("a client took nothing for %d s and was hung up on", _settings.send_timeout)
+        else:
+            super().exception(msg, *args, **kwargs)
+
 
 logger_class = _OurLogger
 whole_answers.install()
+
+
+def _threads() -> type:
+    """The server's worker of threads, closing in them what is over: until a client closes its own end that takes up to two seconds, in which
+    the main thread, which does it otherwise, would take in nobody."""
+    from gunicorn.workers.gthread import ThreadWorker
+
+    class Threads(ThreadWorker):  # type: ignore[misc]
+        def handle(self, conn: Any) -> Any:
+            stays = super().handle(conn)
+            if stays is False:
+                with suppress(OSError):
+                    conn.close(graceful=True)
+                conn.close = lambda **_: None
+            return stays
+
+    return Threads
+
 
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 # What a proxy says of the client is read by the application, from as many proxies as PROXY_HOPS names, and by nobody else.
@@ -44,7 +70,7 @@ forwarded_allow_ips = ""
 workers = _settings.workers
 # A stream holds a thread. SQLite blocks the whole process while it waits, which greenlets cannot bear; on PostgreSQL
 # the driver yields, and a worker holds thousands.
-worker_class = "gthread" if _settings.sqlite else "gevent"
+worker_class: Any = _threads() if _settings.sqlite else "gevent"
 threads = _settings.threads
 # Loaded once and then copied: a start takes half the processor's time. Greenlets have to be in place before anything is loaded.
 preload_app = _settings.sqlite
@@ -71,8 +97,11 @@ QUEUED_AT = 24  # where TCP_INFO says of a listening socket how many wait to be 
 
 
 def when_ready(server: Any) -> None:
-    """Whoever has connected when this service is told to stop is still answered: closing a listening socket resets all that wait at it."""
+    """Nobody holds a thread by taking nothing of an answer. And whoever has connected when this service is told to stop is still answered:
+    closing a listening socket resets all that wait at it."""
     stop = server.stop
+    for listener in server.LISTENERS:
+        _hang_up_on_the_stuck(listener.sock)
 
     def drain_and_stop(graceful: bool = True) -> None:
         shared = server.systemd or server.reexec_pid or server.master_pid  # somebody else goes on listening there
@@ -81,6 +110,12 @@ def when_ready(server: Any) -> None:
         stop(graceful)
 
     server.stop = drain_and_stop
+
+
+def _hang_up_on_the_stuck(listener: socket.socket) -> None:
+    """Its connections have this from it: one that is there and takes nothing keeps a send waiting for ever otherwise (a greenlet, or a thread)."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _settings.send_timeout * 1000)
 
 
 def _drain(listeners: list[socket.socket]) -> None:
