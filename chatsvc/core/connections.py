@@ -14,7 +14,7 @@ from chatsvc.core import acting, patience
 from chatsvc.core.rows import parsed
 from config import Settings
 
-LOCK_SECONDS = 3
+LOCK_SECONDS = 3  # less what a connection was waited for
 STATEMENT_SECONDS = 5
 ALONE = "chatsvc_alone"  # a connection's mark: its statement is a transaction by itself
 OF_SAVEPOINTS = ("SAVEPOINT ", "ROLLBACK TO ", "RELEASE ")  # these must work where nothing else does, and see no rows
@@ -29,6 +29,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_size": 16,
         "max_overflow": 0,
         "hide_parameters": True,  # a failed statement is logged; what people wrote is not
+        "poolclass": patience.Pool,
         "pool_timeout": patience.FREE_SECONDS,
     }
     if settings.sqlite:
@@ -82,16 +83,17 @@ def _begin_on_postgresql(connection: Connection) -> None:
 
 
 def _say_for_whom(_: Connection, cursor: Any, statement: str, given: Any, *context: Any) -> tuple[str, Any]:
-    """Puts before a statement for whom it acts, in the same message; `quick` does so for those that it sends."""
-    whom = acting.current()
-    if whom is None or statement.startswith(OF_SAVEPOINTS):
+    """Puts before a statement for whom it acts, in the same message, and how long it may wait; `quick` does so for those that it sends."""
+    if statement.startswith(OF_SAVEPOINTS):
         return statement, given
-    said = cursor.mogrify(acting.SAID, (whom,)).decode()
+    whom, said = acting.current(), patience.shortened()
+    if whom is not None:
+        said += cursor.mogrify(acting.SAID, (whom,)).decode() + "; "
     many = context[-1]
-    if many:
+    if said and many:
         cursor.execute(said)
         return statement, given
-    return f"{said.replace('%', '%%')}; {statement}", given
+    return said.replace("%", "%%") + statement, given
 
 
 def _is_alone(connection: Connection) -> bool:

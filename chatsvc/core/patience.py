@@ -10,21 +10,65 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any
 
 from psycopg2 import Error, OperationalError, extensions
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 FREE_SECONDS = 3  # for one of the pool's connections
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 6  # longer than any statement may take, so that a server that lives has the first word
 WATCH_SECONDS = 0.5
 LOCK_TIMEOUT = "55P03"
+NO_TIME, LEAST_SECONDS = 0.1, 0.25  # a wait that counts for nothing; what is left whatever has been waited for before
 
 AWAY = "the database does not answer: %s. Is it running, and does DATABASE_URL name it? Once it is back nothing has to be started again"
 NO_CONNECTION = f"no connection to the database was free for {FREE_SECONDS} s: in pg_stat_activity, application_name 'chatsvc', stands what they wait for"
 NO_LOCK = "a lock was not to be had in time: pg_blocking_pids(pid) in pg_stat_activity says who holds it; on SQLite, another program is writing"
+
+
+_waited: ContextVar[float | None] = ContextVar("waited", default=None)
+
+
+def begin(waited: float | None = 0.0) -> None:
+    """From here on, in this thread, what is waited for connections is taken together, and taken off what may be waited for the next one and for a
+    lock; None: from here on it is not."""
+    _waited.set(waited)
+
+
+class Pool(QueuePool):
+    """One that keeps an account of how long its connections are waited for."""
+
+    _longest: float
+
+    @property
+    def _timeout(self) -> float:  # type: ignore[override]
+        return max(LEAST_SECONDS, self._longest - (_waited.get() or 0.0))
+
+    @_timeout.setter
+    def _timeout(self, seconds: float) -> None:
+        self._longest = seconds
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        before = _waited.get()
+        if before is None:
+            return super()._do_get()
+        began = time.monotonic()
+        try:
+            return super()._do_get()
+        finally:
+            _waited.set(before + time.monotonic() - began)
+
+
+def shortened() -> str:
+    """What goes before a statement of somebody who has waited for a connection, in its message; until the end of its transaction."""
+    waited = _waited.get() or 0.0
+    if waited < NO_TIME:
+        return ""
+    return f"SET LOCAL lock_timeout = {round(max(LEAST_SECONDS, FREE_SECONDS - waited) * 1000)}; "
 
 
 class Silent(OperationalError):  # type: ignore[misc]

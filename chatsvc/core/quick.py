@@ -11,7 +11,7 @@ from weakref import WeakSet
 from sqlalchemy import Connection, Engine, Pool
 from sqlalchemy.exc import DBAPIError
 
-from chatsvc.core import acting
+from chatsvc.core import acting, patience
 from chatsvc.core.prepared import Prepared
 from chatsvc.core.rows import AnyRow
 
@@ -98,17 +98,18 @@ def _fetched(engine: Engine, driver: Any, remembered: dict[Any, Any], sent: Sequ
             found = driver.execute(prepared.sql, prepared.values(values)).fetchall()
         return found
     known: set[str] = remembered.setdefault("chatsvc.prepared", set())
+    limit = patience.shortened()
     with driver.cursor() as cursor:
         try:
             for prepared, _ in sent:
                 if prepared.name not in known:
-                    cursor.execute(f"PREPARE {prepared.name} AS {prepared.sql}")
+                    cursor.execute(f"{limit}PREPARE {prepared.name} AS {prepared.sql}")
                     known.add(prepared.name)
             calls, given = [prepared.call for prepared, _ in sent], [value for prepared, values in sent for value in prepared.values(values)]
             whom = acting.current()
             if whom is not None:
                 calls, given = [acting.SAID, *calls], [whom, *given]
-            cursor.execute("; ".join(calls), given)
+            cursor.execute(limit + "; ".join(calls), given)
         except engine.dialect.loaded_dbapi.Error as error:
             if getattr(error, "pgcode", None) == OUTDATED:
                 raise Outdated from error

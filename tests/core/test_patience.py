@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chatsvc.core import health, patience
@@ -115,3 +117,28 @@ def test_whoever_asks_again_whether_the_service_is_ready_takes_nothing_from_the_
     assert {answer.status_code for answer in answers} == {503}
     told = Counter((answer.json or {})["checks"]["database"] for answer in answers)
     assert (len(in_vain), told["The database is busy"]) == (1, 1)
+
+
+def test_whoever_has_waited_for_a_connection_waits_so_much_less_for_a_lock(make_app: Callable[..., Flask], engine_name: str) -> None:
+    if engine_name == "sqlite":
+        pytest.skip("its writers queue for one lock, and readers for none")
+    app = make_app()
+    who = person(app, "owner")
+    session_id = who.session()["id"]
+    who.message(session_id)
+    with app.app_context(), ExitStack() as held, ThreadPoolExecutor(2) as clients:
+        locked = held.enter_context(db.engine.connect())
+        locked.execute(text("LOCK TABLE chat_messages IN ACCESS EXCLUSIVE MODE"))
+        others = [db.engine.connect() for _ in range(15)]
+        began = time.monotonic()
+        asked = [
+            clients.submit(who.post, f"/api/v1/chat-sessions/{session_id}/messages", {"content": "Hello", "message_type": "user"}, headers=headers)
+            for headers in ({}, {"Idempotency-Key": "key"})
+        ]
+        time.sleep(2)
+        for other in others:
+            other.close()
+        statuses = [answer.result().status_code for answer in asked]
+        took = time.monotonic() - began
+    assert statuses == [503, 503]
+    assert took < 4.5, "two seconds for a connection leave one for the lock"

@@ -14,7 +14,7 @@ from marshmallow import Schema
 from chatsvc.api.common import address, ids, limits, reading, wire
 from chatsvc.api.common.caller import Caller, identify
 from chatsvc.api.common.once import once
-from chatsvc.core import acting
+from chatsvc.core import acting, patience
 from chatsvc.core.database import ask_what_is_due, require
 from chatsvc.core.errors import Forbidden, Unauthenticated
 
@@ -70,6 +70,7 @@ class Door(Blueprint):
         def declare(view: View) -> View:
             def answer(**path: str) -> Response:
                 acting.act_for(acting.NOBODY)
+                patience.begin()
                 try:
                     response = carried_out(path)
                     ask_what_is_due()
@@ -79,6 +80,7 @@ class Door(Blueprint):
                 finally:
                     require(None)
                     acting.act_for(None)
+                    patience.begin(None)
                 return response
 
             def carried_out(path: dict[str, str]) -> Response:
