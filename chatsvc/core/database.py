@@ -38,6 +38,7 @@ AGAIN = {"40P01", "40001"}  # deadlock, serialization failure: nothing was writt
 
 _unit: ContextVar[Connection | None] = ContextVar("unit_of_work", default=None)
 _proviso: ContextVar[Proviso | None] = ContextVar("proviso", default=None)
+_awaited: ContextVar[Callable[[], bool]] = ContextVar("awaited", default=lambda: False)
 # SQLite has one writer at a time. Threads that queue here wait their turn; threads that meet in SQLite's own
 # busy handler sleep and guess, which costs a hundred times as much.
 _sqlite_turn = threading.Lock()
@@ -203,12 +204,27 @@ def _told(error: DBAPIError | PoolTimeout) -> Exception:
     if code in AGAIN:
         return RunAgain()
     if code == LOCK_TIMEOUT or (isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)):
-        log.warning(patience.NO_LOCK)
-        return LockNotHad("The database is busy")
+        return _lock_not_had()
     if error.connection_invalidated or _is_operational(error.orig):
         log.warning(patience.AWAY, str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__)
         return Unavailable("The database cannot be reached")
     return error
+
+
+@contextmanager
+def awaiting(still: Callable[[], bool]) -> Iterator[None]:
+    """As long as this holds, a lock that is not to be had is one that was waited for on purpose, and no fault to be looked into."""
+    mark = _awaited.set(still)
+    try:
+        yield
+    finally:
+        _awaited.reset(mark)
+
+
+def _lock_not_had() -> LockNotHad:
+    if not _awaited.get()():
+        log.warning(patience.NO_LOCK)
+    return LockNotHad("The database is busy")
 
 
 def _is_operational(error: BaseException | None) -> bool:
@@ -223,8 +239,7 @@ def _turn() -> Iterator[None]:
         yield
         return
     if not _sqlite_turn.acquire(timeout=connections.STATEMENT_SECONDS):
-        log.warning(patience.NO_LOCK)
-        raise LockNotHad("The database is busy")
+        raise _lock_not_had()
     try:
         yield
     finally:

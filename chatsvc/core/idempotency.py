@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -10,12 +11,14 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy import Connection as Unit
 
-from chatsvc.core.database import LockNotHad, unit
+from chatsvc.core.database import LockNotHad, awaiting, unit
 from chatsvc.core.errors import KeyBusy, KeyReused, NotFound
 from chatsvc.core.models import IdempotencyKey
 from chatsvc.core.models.types import ago, now
 from chatsvc.core.rows import AnyRow, changed
 from chatsvc.core.upsert import insert_unless_there
+
+log = logging.getLogger(__name__)
 
 KEPT = timedelta(hours=24)
 
@@ -47,10 +50,12 @@ def once(claim: Claim, work: Callable[[], Answer]) -> Answer:
     """The answer of `work`, which is done at most once for this key; a second request waits for the first."""
     mark = _claim.set(claim)
     try:
-        return _perform(claim, work)
+        with awaiting(lambda: not claim.taken):
+            return _perform(claim, work)
     except LockNotHad as error:
         if claim.taken:
             raise  # the key was ours; it was another lock that was not to be had
+        log.info("a request waited in vain for the first one with its Idempotency-Key")
         raise KeyBusy("The first request with this Idempotency-Key is still under way") from error
     finally:
         _claim.reset(mark)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -244,13 +245,14 @@ def test_a_second_request_waits_for_the_first_and_replays_it(app: Flask, owner: 
     assert openapi_check.mismatches(), "the made-up answer is not one that the document knows"
 
 
-def test_a_second_request_gives_up_after_a_fair_wait(app: Flask, owner: Person) -> None:
+def test_a_second_request_gives_up_after_a_fair_wait_and_nobody_is_alarmed(app: Flask, owner: Person, caplog: pytest.LogCaptureFixture) -> None:
     began = time.monotonic()
     with first_request(app, "0" * 64):
         response = create(owner)
     refused(response, 409)
     assert int(response.headers["Retry-After"]) >= 1
     assert 3 <= time.monotonic() - began < 8
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
     assert rows.count(app, "chat_sessions") == 0
 
 
