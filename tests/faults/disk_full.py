@@ -28,6 +28,7 @@ from tests.faults.parts.disks import Disk, small_disk
 from tests.faults.parts.service import running
 from tests.faults.service import serving
 from tests.faults.told import tell
+from tests.faults.verdicts import tell_verdict
 
 FULL_SECONDS = 6.0
 BACK_SECONDS = 5.0
@@ -127,7 +128,7 @@ def of_engine(engine: str, rounds: int, seed: int) -> bool:
             for number in range(rounds):
                 one_round(run, disk, number, cluster)
             run.until(run.acknowledged + MESSAGES)
-    return told(run, f"{engine}'s data")
+    return tell_verdict(run.verdict, disk_of=f"{engine}'s data")
 
 
 def of_logs(seed: int) -> bool:
@@ -150,16 +151,7 @@ def of_logs(seed: int) -> bool:
                 run.history.breach(f"the log grew on a full disk, or somebody noticed: {while_full}")
             disk.empty()
             run.until(run.acknowledged + MESSAGES)
-    tell(while_full=while_full)
-    return told(run, "the log")
-
-
-def told(run: Run, what: str) -> bool:
-    verdict = run.verdict
-    tell(disk_of=what, messages=verdict.acknowledged, retried=verdict.retried, answers=verdict.answers, longest=verdict.longest, breaches=len(verdict.breaches))
-    if verdict.breaches:
-        tell(failed=verdict.told())
-    return not verdict.breaches
+    return tell_verdict(run.verdict, disk_of="the log", while_full=while_full)
 
 
 def main() -> None:

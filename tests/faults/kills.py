@@ -27,7 +27,7 @@ from tests.faults.cluster import Cluster, own_cluster
 from tests.faults.ledger import Run, ledger_run
 from tests.faults.prove import databases
 from tests.faults.service import Service, serving
-from tests.faults.told import tell
+from tests.faults.verdicts import tell_verdict
 
 PROMISED_BACK = 5.0  # seconds from the database's return to the first success
 MASTERS = 20  # one worker kill in so many is one of the master
@@ -121,49 +121,37 @@ def go(engine: str, given: argparse.Namespace, new_database: Callable[[], str], 
     events = ["worker"] * given.workers + ["database"] * (given.clusters if cluster else 0) + ["master"] * (given.workers // MASTERS)
     chance.shuffle(events)
     done, outages, url, began = Counter[str](), Outages(), new_database(), time.monotonic()
-    with serving(url, LOG_LEVEL="error") as service:
-        with ledger_run(service.url, url, seed=given.seed, writers=given.writers, readers=2, users=max(2, given.writers // 5)) as run:
-            for number, event in enumerate(events):
-                if time.monotonic() - began > given.minutes * 60:
-                    break  # what was done by then is what is told
-                run.until(run.acknowledged + 10, seconds=60)  # everybody is at work again
-                run.until(given.messages * number // len(events), seconds=600)
-                time.sleep(chance.uniform(0, 0.3))
-                if event == "worker":
-                    kill_worker(service, chance)
-                elif event == "master":
-                    kill_master(service)
-                else:
-                    assert cluster is not None
-                    event = kill_database(cluster, run, chance, outages)  # noqa: PLW2901
-                done[event] += 1
-                if not number % 20:
-                    say(f"{number} of {len(events)} kills, {run.acknowledged} acknowledged, {len(run.history.breaches)} breaches")
-            if sum(done.values()) == len(events):
-                run.until(given.messages, seconds=600)
-            run.until(run.acknowledged + 100)
-        verdict = run.verdict
-    tell(
+    with (
+        serving(url, LOG_LEVEL="error") as service,
+        ledger_run(service.url, url, seed=given.seed, writers=given.writers, readers=2, users=max(2, given.writers // 5)) as run,
+    ):
+        for number, event in enumerate(events):
+            if time.monotonic() - began > given.minutes * 60:
+                break  # what was done by then is what is told
+            run.until(run.acknowledged + 10, seconds=60)  # everybody is at work again
+            run.until(given.messages * number // len(events), seconds=600)
+            time.sleep(chance.uniform(0, 0.3))
+            if event == "worker":
+                kill_worker(service, chance)
+            elif event == "master":
+                kill_master(service)
+            else:
+                assert cluster is not None
+                event = kill_database(cluster, run, chance, outages)  # noqa: PLW2901
+            done[event] += 1
+            if not number % 20:
+                say(f"{number} of {len(events)} kills, {run.acknowledged} acknowledged, {len(run.history.breaches)} breaches")
+        if sum(done.values()) == len(events):
+            run.until(given.messages, seconds=600)
+        run.until(run.acknowledged + 100)
+    return tell_verdict(
+        run.verdict,
         engine=engine,
         seed=given.seed,
         kills=dict(done),
-        acknowledged=verdict.acknowledged,
-        **{kind: sum(breach.startswith(mark) for breach in verdict.breaches) for kind, mark in KINDS.items()},
-        breaches=len(verdict.breaches),
-        asked_again=verdict.retried,
-        reads=verdict.reads,
-        positions_seen=verdict.positions,
-        answers=verdict.answers,
-        longest_answer=verdict.longest,
-        **(outages.told() if cluster else {}),
         seconds=round(time.monotonic() - began),
+        **(outages.told() if cluster else {}),
     )
-    if verdict.breaches:
-        tell(failed=verdict.told())
-    return not verdict.breaches
-
-
-KINDS = {"lost_or_doubled": "LOST OR DOUBLED", "out_of_order": "OUT OF ORDER", "seen_otherwise": "SEEN", "counters_off": "COUNTERS"}
 
 
 def main() -> None:

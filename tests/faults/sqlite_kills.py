@@ -24,10 +24,9 @@ from pathlib import Path
 
 from bench.databases import say
 from tests.faults import judge, rows
-from tests.faults.kills import KINDS
 from tests.faults.ledger import Run, ledger_run
 from tests.faults.service import Service, serving
-from tests.faults.told import tell
+from tests.faults.verdicts import tell_verdict
 
 WHOLE = 20  # one kill in so many is of everything
 CUTS = 6  # of each log that is copied
@@ -111,37 +110,27 @@ def go(kills: int, seed: int, folder: Path) -> bool:
     chance, found, file, began = random.Random(seed), Found(), folder / "ledger.db", time.monotonic()
     copies = folder / "copies"
     copies.mkdir()
-    with serving(f"sqlite:///{file}", LOG_LEVEL="error", CHAT_THREADS="32") as service:
-        with ledger_run(service.url, f"sqlite:///{file}", seed=seed, writers=8, readers=2, pause=0.005) as run:
-            for number in range(kills):
-                run.until(run.acknowledged + chance.randint(1, 30), seconds=60)
-                strike(service, run, file, copies, chance, found, whole=number % WHOLE == WHOLE - 1)
-                if not number % 20:
-                    say(f"{number} of {kills} kills, {run.acknowledged} acknowledged, {len(run.history.breaches)} breaches")
-            run.until(run.acknowledged + 100)
-        verdict = run.verdict
-    shorter = [there for there, everything in found.left_of if there < everything]
-    tell(
+    with (
+        serving(f"sqlite:///{file}", LOG_LEVEL="error", CHAT_THREADS="32") as service,
+        ledger_run(service.url, f"sqlite:///{file}", seed=seed, writers=8, readers=2, pause=0.005) as run,
+    ):
+        for number in range(kills):
+            run.until(run.acknowledged + chance.randint(1, 30), seconds=60)
+            strike(service, run, file, copies, chance, found, whole=number % WHOLE == WHOLE - 1)
+            if not number % 20:
+                say(f"{number} of {kills} kills, {run.acknowledged} acknowledged, {len(run.history.breaches)} breaches")
+        run.until(run.acknowledged + 100)
+    return tell_verdict(
+        run.verdict,
         engine="sqlite",
         seed=seed,
         kills_of_all_workers=found.workers,
         kills_of_everything=found.everything,
-        acknowledged=verdict.acknowledged,
-        **{kind: sum(breach.startswith(mark) for breach in verdict.breaches) for kind, mark in KINDS.items()},
         integrity_checks=found.checks,
         cut_copies=found.copies,
-        cut_copies_that_lack_something=len(shorter),
-        breaches=len(verdict.breaches),
-        asked_again=verdict.retried,
-        reads=verdict.reads,
-        positions_seen=verdict.positions,
-        answers=verdict.answers,
-        longest_answer=verdict.longest,
+        cut_copies_that_lack_something=sum(there < everything for there, everything in found.left_of),
         seconds=round(time.monotonic() - began),
     )
-    if verdict.breaches:
-        tell(failed=verdict.told())
-    return not verdict.breaches
 
 
 def main() -> None:
