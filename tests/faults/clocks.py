@@ -1,18 +1,21 @@
-"""One of two services, and then the cleanup, has a clock that is a day ahead or behind, or jumps: nobody's work is ended, erased or put out of order for it.
+"""One of two services, and then the cleanup, has a clock that is a day ahead or behind, or is set: nobody's work is ended, erased or put out of order for it.
 
     python -m tests.faults.clocks        (DATABASE_URL, an empty PostgreSQL database, or one made on the server of the tests; needs faketime)
 
-Two `flask serve` on one PostgreSQL, one of them under faketime; the machine's clock is never touched. The ledger writes and reads through
-one whose clock is behind. A clock that is ahead rightly takes tokens for old ones, so those here are good for a week but where that is asked.
+Two `flask serve` on one PostgreSQL, one of them under faketime; the machine's clock is never touched. On SQLite, which has no clock but its
+process's, there is one service. The ledger writes and reads through one whose clock is behind, and through one whose clock is set again and
+again. A clock that is ahead rightly takes tokens for old ones, so those here are good for a week but where that is asked.
 """
 
 from __future__ import annotations
 
 import argparse
 import http.client
+import itertools
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +23,9 @@ from typing import Any
 
 import jwt
 
-from bench.streams import SECRET
-from bench.tools import tool
+from bench.streams import ROOT, SECRET
 from tests.faults.ledger import ledger_run
+from tests.faults.parts.clock import LOOKED_AT, faked, kept_in
 from tests.faults.parts.databases import database
 from tests.faults.parts.service import SERVE, Service, running
 from tests.faults.service import serving
@@ -30,12 +33,10 @@ from tests.faults.told import tell
 from tests.migrations.raw import Raw
 
 STEPS = ("+25h", "-25h")
+SET_TO = ("+40m", "-25h", "+0", "-1h")  # not so far ahead that the ledger's tokens, good for an hour, would have ended
 LEEWAY = 60  # seconds; the service has 30
-
-
-def faked(step: str) -> tuple[str, ...]:
-    # The times of files stay as they are: gunicorn watches its workers by them.
-    return ("env", "NO_FAKE_STAT=1", tool("faketime"), "-f", step)
+MESSAGES = 300
+PATIENCE = 90.0  # seconds for an answer: this machine may be busy
 
 
 def long_lived(user: str, **claims: str) -> str:
@@ -44,7 +45,7 @@ def long_lived(user: str, **claims: str) -> str:
 
 
 def call(port: int, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     given = {"Authorization": f"Bearer {long_lived('careful')}", "Content-Type": "application/json", **headers}
     try:
         connection.request(method, path, None if body is None else json.dumps(body), given)
@@ -96,7 +97,7 @@ def cleanup_is_right(url: str, service: Service, step: str) -> Iterator[str]:
     with Raw(url) as raw:
         made = prepared_rows(raw)
         command = [*faked(step), sys.executable, "-m", "flask", "cleanup", "all"]
-        done = subprocess.run(command, env=service.environ, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+        done = subprocess.run(command, env=service.environ, capture_output=True, text=True, check=False, cwd=ROOT)
         if done.returncode:
             yield f"the cleanup failed: {done.stderr[-500:]}"
         admin = long_lived("boss", role="ADMIN")
@@ -118,12 +119,21 @@ def cleanup_is_right(url: str, service: Service, step: str) -> Iterator[str]:
 def one(url: str, step: str) -> list[str]:
     """Two services, one of whose clocks is so wrong."""
     wrong: list[str] = []
-    skew = 25 * 3600.0 * (1 if step[0] == "+" else -1)
     with running(url, RATELIMIT_ENABLED="false") as right, running(url, before=faked(step), RATELIMIT_ENABLED="false") as off:
         wrong += keys_are_kept(right, off)
-        wrong += [*tokens_have_little_leeway(right, 0), *tokens_have_little_leeway(off, skew)]
+        wrong += [*tokens_have_little_leeway(right, 0), *tokens_have_little_leeway(off, seconds(step))]
         wrong += cleanup_is_right(url, off, step)
     return wrong
+
+
+def alone(url: str, step: str) -> list[str]:
+    """One service, whose clock is so wrong."""
+    with running(url, before=faked(step), RATELIMIT_ENABLED="false") as off:
+        return list(tokens_have_little_leeway(off, seconds(step)))
+
+
+def seconds(step: str) -> float:
+    return float(step.removesuffix("h")) * 3600
 
 
 def jump(url: str) -> list[str]:
@@ -141,30 +151,50 @@ def jump(url: str) -> list[str]:
     return [] if said == [f"word{life}" for life in range(4) for _ in range(2)] else [f"the order is {said}"]
 
 
-def ledgered(url: str, step: str, seed: int) -> list[str]:
+def behind(url: str, seed: int) -> list[str]:
     """The ledger, through a service whose clock is wrong all the time; behind, not ahead, where its tokens would have ended."""
-    with serving(url, [*faked(step), *SERVE]) as off, ledger_run(off.url, url, seed=seed, pause=0.02, shared=True) as run:
-        run.until(300)
-    tell(ledger=step, messages=run.verdict.acknowledged, breaches=run.verdict.breaches[:3])
+    with serving(url, [*faked("-25h"), *SERVE]) as off, ledger_run(off.url, url, seed=seed, pause=0.02, shared=True) as run:
+        run.until(MESSAGES, seconds=300)
+    return [*run.verdict.breaches, *([] if run.verdict.acknowledged >= MESSAGES else ["too few messages"])]
+
+
+def set_meanwhile(url: str, seed: int) -> list[str]:
+    """The ledger, through a service whose clock is set forth and back while it works."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "clock"
+        file.write_text("+0")
+        with serving(url, [*kept_in(file), *SERVE]) as off, ledger_run(off.url, url, seed=seed, pause=0.02, shared=True) as run:
+            for number, step in enumerate(itertools.islice(itertools.cycle(SET_TO), 2 * len(SET_TO)), 1):
+                file.write_text(step)
+                time.sleep(2 * LOOKED_AT)
+                run.until(MESSAGES * number // (2 * len(SET_TO)), seconds=300)
+            file.write_text("+0")  # what is asked of it at the end are questions of the right hour
+            time.sleep(2 * LOOKED_AT)
     return run.verdict.breaches
+
+
+def parts(engine: str, url: str, seed: int) -> Iterator[tuple[str, list[str]]]:
+    """Each by its name, with what was wrong."""
+    for step in STEPS:
+        yield f"a day off: {step}", one(url, step) if engine == "postgresql" else alone(url, step)
+    yield "another in each life", jump(url)
+    yield "the ledger, a day behind", behind(url, seed)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--engine", choices=("postgresql", "sqlite"), help="one of them")
     given = parser.parse_args()
     tell(seed=given.seed)
     bad = False
-    with database() as url:
-        for step in STEPS:
-            wrong = one(url, step)
-            tell(clock=step, wrong=wrong)
-            bad = bad or bool(wrong)
-        wrong = jump(url)
-        tell(clock="jumps from life to life", wrong=wrong)
-        bad = bad or bool(wrong)
-    with database() as url:
-        bad = bool(ledgered(url, "-25h", given.seed)) or bad
+    for engine in (given.engine,) if given.engine else ("postgresql", "sqlite"):
+        for part in (parts, lambda _, url, seed: [("the ledger, set meanwhile", set_meanwhile(url, seed))]):
+            with database(engine) as url:
+                began = time.monotonic()
+                for name, wrong in part(engine, url, given.seed):
+                    tell(engine=engine, clock=name, wrong=wrong[:5], seconds=round(time.monotonic() - began))
+                    bad, began = bad or bool(wrong), time.monotonic()
     sys.exit(1 if bad else 0)
 
 

@@ -1,4 +1,4 @@
-"""An empty database for a run: DATABASE_URL, else one made on the server that the tests would take, gone afterwards."""
+"""An empty database for a run: DATABASE_URL, else one made on the server that the tests would take, gone afterwards; or an SQLite file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from tests import postgres
 
 
 @contextmanager
-def database() -> Iterator[str]:
+def database(engine: str = "postgresql") -> Iterator[str]:
+    if engine == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="chatsvc-sqlite-") as folder:
+            yield f"sqlite:///{folder}/chatsvc.db"
+        return
     given = os.environ.get("DATABASE_URL")
     if given:
         yield given
