@@ -19,6 +19,7 @@ import psycopg2
 from bench.processes import family
 from bench.streams import free_port
 
+ROLE = "chatsvc"
 SETTINGS = "max_connections = 200\nlisten_addresses = '127.0.0.1'\nfsync = on\nsynchronous_commit = on\nlog_min_messages = error\n"
 
 
@@ -94,11 +95,15 @@ class Cluster:
         raise AssertionError(f"PostgreSQL does not come back:\n{(self.folder / 'log').read_text()[-1500:]}")
 
     def new_database(self) -> str:
+        """Its URL names a role without any privilege that owns it, as a service should have: row-level security holds for it."""
         name = f"ledger_{uuid.uuid4().hex[:12]}"
-        with contextlib.closing(psycopg2.connect(self.url)) as connection:
+        with contextlib.closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
             connection.autocommit = True
-            connection.cursor().execute(f"CREATE DATABASE {name}")
-        return self.url.rpartition("/")[0] + f"/{name}"
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,))
+            if not cursor.fetchall():
+                cursor.execute(f"CREATE ROLE {ROLE} LOGIN")
+            cursor.execute(f"CREATE DATABASE {name} OWNER {ROLE}")
+        return f"postgresql://{ROLE}@127.0.0.1:{self.port}/{name}"
 
     def _signal(self, pids: list[int], number: signal.Signals) -> None:
         for pid in pids:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.compiler import compiles
 
-from chatsvc.core import database, messages, read_models, sessions
+from chatsvc.core import acting, database, messages, read_models, sessions
 from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.core.models.types import now
 from chatsvc.extensions import db
@@ -104,7 +104,13 @@ def order_by_time() -> None:
 
 
 def no_owner_check() -> None:
-    """Whoever knows a session's id is let in."""
+    """Whoever knows a session's id is let in: neither the statements ask whose it is, nor the database."""
+    only_the_wall()
+    acting.current = lambda: acting.EVERYBODY
+
+
+def only_the_wall() -> None:
+    """No statement asks whose a session is; on PostgreSQL row-level security does, and nobody is let in."""
     _everywhere("owned", sessions.owned, lambda _, session_id: (ChatSession.id == session_id, ChatSession.deleted_at.is_(None)))
 
 
@@ -116,6 +122,6 @@ def _everywhere(name: str, function: Any, other: Any) -> None:
 
 
 DEFECTS: dict[str, Callable[[], None]] = {
-    defect.__name__: defect for defect in (reply_before_commit, count_outside_the_transaction, order_by_time, no_owner_check)
+    defect.__name__: defect for defect in (reply_before_commit, count_outside_the_transaction, order_by_time, no_owner_check, only_the_wall)
 }
 DEFECTS[os.environ["LEDGER_DEFECT"]]()

@@ -30,6 +30,7 @@ DEFECTS = {
     "count_outside_the_transaction": "COUNTERS",
     "order_by_time": "SEEN",
     "no_owner_check": "LET IN",
+    "only_the_wall": "",  # no defect on PostgreSQL, whose row-level security holds by itself
 }
 MESSAGES, KILLS = 500, 6
 
@@ -72,7 +73,7 @@ def main() -> None:
     for engine in (given.engine,) if given.engine else ("sqlite", "postgresql"):
         with databases(engine) as new_database:
             for defect, wanted in DEFECTS.items():
-                if given.defect not in (None, defect):
+                if given.defect not in (None, defect) or (engine == "sqlite" and defect == "only_the_wall"):
                     continue
                 verdict = one(new_database(), defect, given.seed)
                 found = [breach for breach in verdict.breaches if wanted and breach.startswith(wanted)]

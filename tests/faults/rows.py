@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg2
 
+from chatsvc.core import acting
 from tests.faults.history import digest
 
 MESSAGES = "SELECT id, session_id, user_id, role, content, created_at, deleted_at, status FROM chat_messages"
@@ -52,6 +53,9 @@ def connected(database_url: str) -> Iterator[Any]:
     scheme, _, rest = database_url.partition("://")
     connection: Any = sqlite3.connect(rest[1:], timeout=30) if scheme == "sqlite" else psycopg2.connect(f"postgresql://{rest}")
     with contextlib.closing(connection):
+        if scheme != "sqlite":
+            connection.cursor().execute(f"SET {acting.SETTING} = '{acting.EVERYBODY}'")
+            connection.commit()
         yield connection
 
 
