@@ -37,22 +37,24 @@ from tests.migrations.raw import Raw
 BLOCKED_SECONDS = 2.0
 QUIET_SECONDS = 10.0
 STATEMENTS = 12  # of the made-up revision, its commit and what goes before it, about
-LATER = '''"""Of a later release, made up for a test."""
+NEWEST = max(path.name[:3] for path in (ROOT / "migrations/versions").glob("[0-9]*.py"))
+LATER = f"{int(NEWEST) + 1:03}"
+REVISION = '''"""Of a later release, made up for a test."""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "011", "010"
+revision, down_revision = "{later}", "{newest}"
 TABLES = ("chat_messages", "chat_sessions")
 
 def upgrade():
     for table in TABLES:
         op.add_column(table, sa.Column("of_later", sa.Integer(), nullable=False, server_default="7"))
-        op.create_index(f"idx_{table}_of_later", table, ["user_id", "of_later"])
+        op.create_index(f"idx_{{table}}_of_later", table, ["user_id", "of_later"])
 
 def downgrade():
     for table in TABLES:
-        op.drop_index(f"idx_{table}_of_later", table)
-        op.execute(f"ALTER TABLE {table} DROP COLUMN of_later")
+        op.drop_index(f"idx_{{table}}_of_later", table)
+        op.execute(f"ALTER TABLE {{table}} DROP COLUMN of_later")
 '''
 
 
@@ -65,10 +67,10 @@ class Later:
 
     def __post_init__(self) -> None:
         shutil.copytree(ROOT / "migrations", self.folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-        (self.folder / "migrations/versions/011_of_later.py").write_text(LATER)
+        (self.folder / f"migrations/versions/{LATER}_of_later.py").write_text(REVISION.format(later=LATER, newest=NEWEST))
 
     def migrate(self, way: str, *, dies_at: int | None = None) -> int:
-        to = "011" if way == "upgrade" else "010"
+        to = LATER if way == "upgrade" else NEWEST
         with processes.start(self.folder, self.url, "db", way, "-d", str(self.folder / "migrations"), to, dies_at=dies_at) as process:
             code = process.wait(300)
             if code not in (0, -signal.SIGKILL):
@@ -81,7 +83,7 @@ def go_round(run: Run, later: Later, rounds: int, seed: int, schemas: dict[str, 
     chance, killed = random.Random(seed), 0
     with Raw(later.url) as raw:
         for number in range(rounds):
-            for way, to in (("upgrade", "011"), ("downgrade", "010")):
+            for way, to in (("upgrade", LATER), ("downgrade", NEWEST)):
                 if chance.random() < 0.5:
                     began = run.history.now()
                     code = later.migrate(way, dies_at=chance.randrange(4, STATEMENTS))
@@ -111,7 +113,7 @@ def measured(service: Service, run: Run, later: Later, rounds: int, seed: int) -
     asker = Asker(service.port)
     quiet = asyncio.run(asker.ask(QUIET_SECONDS))
     with Raw(later.url) as raw:
-        schemas = {"010": catalog(raw)}
+        schemas = {NEWEST: catalog(raw)}
     killed: list[int] = []
     worker = threading.Thread(target=lambda: killed.append(go_round(run, later, rounds, seed, schemas)))
     worker.start()
