@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges race-cleanup big-stats backups audit fuzz coverage mutants faults-around fault-tools
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges races race-cleanup big-stats backups audit fuzz coverage mutants faults-around fault-tools
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -60,6 +60,9 @@ kill-exchanges: $(VENV)/dev ## kill -9 and SIGTERM of workers with exchanges run
 
 backups: $(VENV)/dev ## Backups while people write, on both engines: each is put back, verifies, and lacks nothing that was answered before (three minutes)
 	@$(BIN)/python -m tests.faults.backup $(ARGS)
+
+races: $(VENV)/dev ## What is asked at the same moment has one outcome, on both engines: cap, keys, titles, ends, names, tokens, order (ARGS="--rounds 1000")
+	@$(BIN)/python -m tests.faults.races $(ARGS)
 
 race-cleanup: $(VENV)/dev ## Four cleanups at once during 500 sends, cancels and callbacks: every exchange ends exactly once
 	@$(BIN)/python -m tests.faults.cleanup_race $(ARGS)

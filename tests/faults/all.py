@@ -34,6 +34,8 @@ PARTS = (
     Part("kills", "--engine sqlite --workers 20 --messages 2000", "--engine sqlite --workers 40 --messages 10000"),
     Part("sqlite_kills", "--kills 40", "--kills 500"),
     Part("stalled"),
+    Part("races", "--rounds 20", "--rounds 1000", seeded=False),
+    Part("stop_reading", "--clients 150", "--clients 300"),
 )
 # Around the service: these need root, nginx, faketime, slowhttptest, wrk or redis-server (`make fault-tools`).
 AROUND = (
