@@ -45,7 +45,7 @@ class Pool(QueuePool):
     _longest: float
 
     @property
-    def _timeout(self) -> float:  # type: ignore[override]
+    def _timeout(self) -> float:
         return max(LEAST_SECONDS, self._longest - (_waited.get() or 0.0))
 
     @_timeout.setter

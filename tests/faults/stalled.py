@@ -31,7 +31,7 @@ from tests.faults.told import tell
 
 CLIENTS = 64
 LOCKED, STOPPED = 20.0, 15.0
-LONGEST_BUSY = 12.0  # nobody hangs: three seconds for a connection, three for a lock, six for a server that says nothing
+LONGEST_BUSY = 12.0  # nobody hangs: three seconds for a connection and a lock together, six for a server that says nothing, and what a busy machine adds
 BACK_AFTER_LOCK, BACK_AFTER_STOP = 2.0, 5.0
 PROBES_A_SECOND = 10
 

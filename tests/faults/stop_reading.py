@@ -28,7 +28,7 @@ from tests.faults.told import tell
 LET_GO_SECONDS = 90.0  # thirty in which nothing is taken, and what a busy machine adds
 GROWTH_MB = 160.0  # the answers that nobody takes, and a thread for each client on SQLite
 LEFT_MB = 32.0  # from the first round's end to the second's
-SLOWEST_MS = 1000.0
+SLOWEST_MS = 3000.0  # a bound, not a measure: what it costs is to be judged by the ratios, on a quiet machine
 
 
 @dataclass

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import select
 import time
+from typing import SupportsIndex
 
 
-def sleep(seconds: float) -> None:
-    if seconds < 0:
-        raise ValueError("sleep length must be non-negative")
-    select.select([], [], [], seconds)
+def sleep(seconds: float | SupportsIndex, /) -> None:
+    select.select([], [], [], float(seconds))  # refuses what is less than nothing, as the other does
 
 
 time.sleep = sleep
