@@ -74,7 +74,8 @@ def test_it_is_read_and_not_written(app: Flask) -> None:
 
 
 def test_a_port_of_its_own_has_figures_and_nothing_else(make_app: Callable[..., Flask]) -> None:
-    with_port = make_app(METRICS_PORT="9464", METRICS_TOKEN="")
+    with_port = make_app(METRICS_PORT="9464", CHAT_ENV="production", METRICS_TOKEN="", JWT_SECRET_KEY=STRONG, CHAT_ENCRYPTION_KEY=STRONG)
+    assert [ask(with_port, token, SERVER_PORT="8000").status_code for token in (None, "", "anything")] == [404] * 3
     assert ask(with_port, None, SERVER_PORT="9464").status_code == 200
     assert ask(with_port, None, path="/healthz", SERVER_PORT="9464").status_code == 404
     assert ask(with_port, None, path="/healthz", SERVER_PORT="8000").status_code == 200
