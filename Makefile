@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges races race-cleanup big-stats backups audit fuzz coverage mutants faults-around fault-tools
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges races race-cleanup big-stats backups audit fuzz coverage mutants faults-around fault-tools otel promtool observability
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -85,10 +85,19 @@ mutants: $(VENV)/dev ## Spoil lines of what guards people's chats, one at a time
 	@$(BIN)/python -m tools.mutants $(ARGS)
 
 requirements: $(VENV)/dev ## Compile requirements*.txt anew from requirements*.in
-	@for name in requirements requirements-dev bench/requirements; do \
-	  if [ $$name = requirements ]; then hashes=--generate-hashes; else hashes=; fi; \
+	@for name in requirements requirements-otel requirements-dev bench/requirements; do \
+	  if [ $$name = requirements ] || [ $$name = requirements-otel ]; then hashes=--generate-hashes; else hashes=; fi; \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links --upgrade $$hashes $$name.in -o $$name.txt || exit 1; \
 	done
+
+otel: $(VENV)/run ## Install what OTEL_EXPORTER_OTLP_ENDPOINT needs (docs/observability.md)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-otel.txt
+
+promtool: ## Put Prometheus and its checker promtool into .promtool, for the tests of what is told to it (Debian and Ubuntu)
+	@[ -x .promtool/usr/bin/promtool ] || { mkdir -p .promtool && cd .promtool && apt-get download -q prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb; }
+
+observability: $(VENV)/dev promtool ## The service as shipped, scraped by a real Prometheus: metrics, dashboard, alerts; and spans at a real receiver
+	@CHAT_TEST_PROMTOOL=1 $(BIN)/python -m pytest -q tests/observing tests/api/test_scrapes.py tests/api/test_request_lines.py tests/core/test_tally.py tests/test_tracing.py $(ARGS)
 
 vendor: $(VENV)/dev ## Fetch the pages' libraries as chatsvc/web/vendored.json lists them (ARGS=--latest takes the newest); needs npm
 	@$(BIN)/python -m tools.vendor $(ARGS)

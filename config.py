@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Network, IPv6Network
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from config_secrets import is_weak, kept_secret
 from config_values import (
     ROOT,
     Limit,
@@ -35,9 +33,7 @@ from config_values import (
     words,
 )
 
-__all__ = ["ROOT", "Limit", "SettingError", "Settings", "is_loopback", "kept_secret", "load"]
-
-SAMPLE_SECRETS: Final = ("secret", "change", "example", "password", "your-key", "insecure")
+__all__ = ["ROOT", "Limit", "SettingError", "Settings", "is_loopback", "is_weak", "kept_secret", "load"]
 
 
 class SettingError(ValueError):
@@ -54,6 +50,7 @@ class Settings:
     env: str = setting(
         "CHAT_ENV", "development", one_of("development", "production"), "`production` refuses missing or weak secrets and makes no demo accounts by itself."
     )
+    metrics_host: str = setting("METRICS_HOST", "127.0.0.1", host, "Address of that port. Any but loopback asks for `METRICS_TOKEN` there too.")
     host: str = setting("HOST", "127.0.0.1", host, "Address that `make run` listens on.")
     port: int = setting("PORT", "8000", whole(1, 65535), "Port that `make run` listens on.")
     instance_path: str = setting("CHAT_INSTANCE_PATH", "instance", text, "Folder for the SQLite file and the secrets made on a first local run.")
@@ -72,6 +69,19 @@ class Settings:
         "CHAT_SEND_TIMEOUT", "30", whole(1, 3600), "Seconds that a client may take nothing of what is sent to it before it is hung up on (Linux)."
     )
     log_level: str = setting("LOG_LEVEL", "info", one_of("debug", "info", "warning", "error"), "How much is logged.")
+    log_format: str = setting(
+        "LOG_FORMAT", "auto", one_of("auto", "json", "console"), "How lines of the log are written. `auto`: console on a terminal, else json."
+    )
+    log_requests: bool = setting("LOG_REQUESTS", "false", flag, "A line for every request: route, status, duration, ids; no paths, queries or texts.")
+    metrics_token: str = setting(
+        "METRICS_TOKEN",
+        "",
+        text,
+        "Bearer token that opens `/metrics` on `PORT`. Unset: nobody may; in development one is made and kept under the instance folder.",
+    )
+    metrics_port: int = setting("METRICS_PORT", "", lambda v: whole(1, 65535)(v) if v else 0, "A port of its own for `/metrics` and nothing else. Unset: none.")
+    metrics_dir: str = setting("METRICS_DIR", "", text, "Folder in which the processes of one service count. Unset: `metrics/PORT` under the instance folder.")
+    otlp_endpoint: str = setting("OTEL_EXPORTER_OTLP_ENDPOINT", "", web_address, "Where spans are sent (OTLP over HTTP). Unset: nowhere.")
 
     jwt_secret_key: str = setting(
         "JWT_SECRET_KEY",
@@ -183,6 +193,10 @@ class Settings:
         return self.env == "production"
 
     @property
+    def metrics_on(self) -> bool:
+        return bool(self.metrics_token or self.metrics_port)
+
+    @property
     def reached_at(self) -> str:
         """How the service is reached, as far as it knows."""
         return self.public_url or f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
@@ -204,6 +218,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         demo_accounts=not settings.production and is_loopback(settings.host) if settings.demo_accounts is None else settings.demo_accounts,
         jwt_secret_key=_secret("JWT_SECRET_KEY", settings.jwt_secret_key, production=settings.production, folder=folder),
         encryption_key=_secret("CHAT_ENCRYPTION_KEY", settings.encryption_key, production=settings.production, folder=folder),
+        metrics_token=_optional_secret("METRICS_TOKEN", settings.metrics_token, production=settings.production, folder=folder),
+        metrics_dir=str(ROOT / settings.metrics_dir if settings.metrics_dir else folder / "metrics" / str(settings.port)),
         jwt_public_key=_pem(settings.jwt_public_key),
     )
     _check_together(settings)
@@ -232,26 +248,8 @@ def _secret(name: str, value: str, *, production: bool, folder: Path) -> str:
         raise SettingError(f"{name} is not set, and none can be kept under CHAT_INSTANCE_PATH ({type(error).__name__}).") from None
 
 
-def is_weak(secret: str) -> bool:
-    """Short, made of few characters or of a run or a repetition, or out of somebody's example."""
-    steps = {ord(after) - ord(before) for before, after in pairwise(secret)}
-    return len(secret.encode()) < 32 or len(set(secret)) < 10 or len(steps) < 10 or any(word in secret.lower() for word in SAMPLE_SECRETS)
-
-
-def kept_secret(path: Path) -> str:
-    """The secret kept in this file, made on the first call. Two processes that start at once agree on one."""
-    if path.exists() and (kept := path.read_text().strip()):
-        return kept
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        kept = file.read().strip()
-        if not kept:  # nobody was first, or the machine went down before what was written had reached the disk
-            kept = secrets.token_urlsafe(48)
-            file.write(kept)
-            file.flush()
-            os.fsync(file.fileno())
-    return kept
+def _optional_secret(name: str, value: str, *, production: bool, folder: Path) -> str:
+    return _secret(name, value, production=production, folder=folder) if value or not production else ""
 
 
 def _pem(value: str) -> str:
@@ -272,6 +270,10 @@ def _check_together(settings: Settings) -> None:
         raise SettingError("OPENAI_BASE_URL and OPENAI_MODEL must be set where CHAT_RESPONDER is openai.")
     if settings.responder == "anthropic" and not (settings.anthropic_api_key and settings.anthropic_model):
         raise SettingError("ANTHROPIC_API_KEY and ANTHROPIC_MODEL must be set where CHAT_RESPONDER is anthropic.")
+    if settings.metrics_port == settings.port:
+        raise SettingError("METRICS_PORT is the same as PORT.")
+    if settings.metrics_port and not settings.metrics_token and not is_loopback(settings.metrics_host):
+        raise SettingError("METRICS_TOKEN must be set where METRICS_HOST is not loopback.")
     if settings.title_model and not (settings.openai_base_url or settings.anthropic_api_key):
         raise SettingError("CHAT_TITLE_MODEL needs OPENAI_BASE_URL or ANTHROPIC_API_KEY.")
     if settings.default_page_size > settings.max_page_size:

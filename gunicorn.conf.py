@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import signal
 import socket
 import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from gunicorn.glogging import Logger as _Logger
 
 import whole_answers
+from config import SettingError as _SettingError
 from config import load as _load
-from log_lines import Lines as _Lines
-from log_lines import secrets_of as _secrets_of
+from log_lines import lines_for as _lines_for
+from metrics_folder import begin as _begin_to_count
 
 _settings = _load()
 
@@ -30,7 +34,7 @@ class _OurLogger(_Logger):
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
         for handler in self.error_log.handlers:
-            handler.setFormatter(_Lines(self.error_fmt, self.datefmt, hidden=_secrets_of(_settings), telling=_settings.log_level == "debug"))
+            handler.setFormatter(_lines_for(_settings, self.error_fmt, self.datefmt))
 
     def warning(self, msg: str, *args: Any, **kwargs: Any) -> None:
         super().warning(": ".join(msg.split(": ")[:2]) if msg.startswith("Invalid request") else msg, *args, **kwargs)
@@ -64,7 +68,13 @@ def _threads() -> type:
     return Threads
 
 
-bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+bind = [_address(_settings.host, _settings.port)]
+if _settings.metrics_port:  # every worker answers there, with the figures of all
+    bind.append(_address(_settings.metrics_host, _settings.metrics_port))
 # What a proxy says of the client is read by the application, from as many proxies as PROXY_HOPS names, and by nobody else.
 forwarded_allow_ips = ""
 workers = _settings.workers
@@ -94,6 +104,15 @@ DRAIN_SECONDS = 2.0
 ATTACH_FILTER = 26  # SO_ATTACH_FILTER
 RETURN_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)  # a filter of one step: every packet is dropped
 QUEUED_AT = 24  # where TCP_INFO says of a listening socket how many wait to be accepted
+
+
+def on_starting(server: Any) -> None:
+    """The processes count in a folder, which begins empty with each start of the service."""
+    if _settings.metrics_on:
+        try:
+            _begin_to_count(Path(_settings.metrics_dir))
+        except OSError as error:
+            raise _SettingError(f"METRICS_DIR cannot be written ({error.strerror}); name a folder that can.") from None
 
 
 def when_ready(server: Any) -> None:
@@ -146,6 +165,24 @@ def _until_started(runtime: Any) -> None:
             time.sleep(1)
 
 
+_before_the_end: list[Callable[[], None]] = []
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """What a worker that ends in peace has still to say."""
+    for say in _before_the_end:
+        say()
+
+
+def _count_together(metrics: Any) -> None:
+    """A full disk is no reason not to serve."""
+    if _settings.metrics_on:
+        try:
+            metrics.keep_in(Path(_settings.metrics_dir))
+        except OSError as error:
+            logging.getLogger("chatsvc").error("what this worker counts is not told: METRICS_DIR cannot be written (%s)", error.strerror)
+
+
 def post_worker_init(worker: Any) -> None:
     """Starts the replies' heartbeat; on SIGTERM its producers end first, so that their text is saved and their clients are told."""
     if worker_class == "gevent":  # not before the worker has put its greenlets in place: this loads the rest
@@ -154,6 +191,11 @@ def post_worker_init(worker: Any) -> None:
         patience.install()
     runtime = worker.wsgi.extensions["chatsvc.runtime"]
     runtime.is_a_process_of_its_own()
+    _count_together(runtime.metrics)
+    if _settings.otlp_endpoint:
+        from chatsvc import tracing
+
+        _before_the_end.append(tracing.begin(worker.wsgi))
     threading.Thread(target=_until_started, args=[runtime], name="starting", daemon=True).start()
     # A thousand streams are a hundred thousand objects that live long; with the usual thresholds the collector walks them all the
     # time (it took 40 % of the worker). What was loaded at start is never looked at again.

@@ -9,12 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-OURS = ("chatsvc", "config", "config_values")
+import orjson
+
+OURS = ("chatsvc", "config", "config_secrets", "config_values")
 SHORTEST = 6  # shorter ones are found in every other word
 HIDDEN = "***"
 DEEPEST = 10
@@ -31,19 +36,28 @@ FORMS = (
 )
 
 
-class Lines(logging.Formatter):
-    """Formats a record as one clean line, and a failure as where it was and of which kind; what exceptions say is only shown when `telling`."""
+Fields = Callable[[], Mapping[str, str]]
 
-    def __init__(self, form: str, dates: str | None = None, *, hidden: Iterable[str] = (), telling: bool = False) -> None:
+
+class Lines(logging.Formatter):
+    """Formats a record as one clean line, and a failure as where it was and of which kind; what exceptions say is only shown when `telling`.
+    `fields` gives the ids of what the thread works on."""
+
+    def __init__(self, form: str, dates: str | None = None, *, hidden: Iterable[str] = (), telling: bool = False, fields: Fields = dict) -> None:
         super().__init__(form, dates)
+        self._fields = fields
         self._hidden = sorted((one for one in set(hidden) if len(one) >= SHORTEST), key=len, reverse=True)
         self._telling = telling
 
     def format(self, record: logging.LogRecord) -> str:
-        failure = self.formatException(record.exc_info) if record.exc_info and record.exc_info[1] else ""
+        failure = self._failure(record)
         plain = logging.makeLogRecord({**record.__dict__, "exc_info": None, "exc_text": None, "stack_info": None})
-        line = self.clean(super().format(plain))
+        more = {**({"ms": facts["ms"]} if (facts := getattr(record, "facts", None)) else {}), **self._fields()}
+        line = self.clean(" ".join([super().format(plain), *(f"{name}={value}" for name, value in more.items())]))
         return f"{line}\n{failure}" if failure else line
+
+    def _failure(self, record: logging.LogRecord) -> str:
+        return self.formatException(record.exc_info) if record.exc_info and record.exc_info[1] else ""
 
     def formatException(self, exc_info: Any) -> str:
         return "".join(self._told(exc_info[1])).rstrip("\n")
@@ -68,6 +82,33 @@ class Lines(logging.Formatter):
         yield f"{kind}: {said}\n" if said else f"{kind}\n"
 
 
+class JsonLines(Lines):
+    """The same as one JSON object a line: time, level, logger, message, the ids, what else is known, and a failure."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._clean_again = lru_cache(maxsize=1024)(self.clean)  # routes, methods and users come again and again
+
+    def format(self, record: logging.LogRecord) -> str:
+        failure = self._failure(record)
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": self._clean_again(record.getMessage()),
+            **{name: self._clean_again(value) for name, value in self._fields().items()},
+            **{name: self._clean_again(value) if isinstance(value, str) else value for name, value in getattr(record, "facts", {}).items()},
+            **({"failure": failure} if failure else {}),
+        }
+        return orjson.dumps(line).decode()
+
+
+def lines_for(settings: Any, form: str, dates: str | None = None, *, fields: Fields = dict) -> Lines:
+    """As these settings want them."""
+    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    return (Lines if console else JsonLines)(form, dates, hidden=secrets_of(settings), telling=settings.log_level == "debug", fields=fields)
+
+
 def told_without_words(error: BaseException) -> str:
     """What is known of an exception but for its words, in which a driver or a library may quote what people wrote. Ours quote nothing."""
     if type(error).__module__.partition(".")[0] in OURS:
@@ -82,5 +123,5 @@ def told_without_words(error: BaseException) -> str:
 def secrets_of(settings: Any) -> list[str]:
     """What is secret in the settings themselves; passwords in addresses as they are spelt there and as they are meant."""
     passwords = [urlsplit(url).password or "" for url in (settings.database_url, settings.redis_url)]
-    keys = [settings.jwt_secret_key, settings.encryption_key, settings.openai_api_key, settings.anthropic_api_key]
+    keys = [settings.jwt_secret_key, settings.encryption_key, settings.openai_api_key, settings.anthropic_api_key, settings.metrics_token]
     return [*keys, *passwords, *map(unquote, passwords)]

@@ -12,10 +12,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
 import log_lines
-from chatsvc import api, commands, responders, web
+from chatsvc import api, commands, responders, tracing, web
 from chatsvc.api.common import keys, limits
-from chatsvc.core import connections, models
+from chatsvc.core import about, connections, models
+from chatsvc.core.metrics import Metrics
 from chatsvc.core.runtime import Runtime
+from chatsvc.core.scraping import Looks
 from chatsvc.extensions import db, jwt, migrate
 
 __version__ = "0.1.0"
@@ -31,6 +33,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         raise config.SettingError("FLASK_DEBUG is on. In production it must not be: it shows the inside of the service to whoever makes it fail.")
     app.url_map.strict_slashes = app.url_map.merge_slashes = False
     app.extensions["chatsvc.settings"] = settings
+    app.extensions["chatsvc.metrics"] = counted = Metrics()
+    app.extensions["chatsvc.looks"] = Looks()
     app.extensions["chatsvc.tokens"] = {}
     app.extensions["chatsvc.refused"] = {}
     app.extensions["chatsvc.limits"] = limits.Counter(settings)
@@ -51,16 +55,18 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         longest=settings.reply_max_chars,
         redis_url=settings.redis_url,
         titler=responders.titler(settings),
+        metrics=counted,
     )
     api.mount(app)
     web.mount(app)
+    tracing.install(app, settings)
     commands.install(app)
     return app
 
 
 def _install_log(settings: config.Settings) -> None:
     handler = logging.StreamHandler()
-    handler.setFormatter(log_lines.Lines(LINE, hidden=log_lines.secrets_of(settings), telling=settings.log_level == "debug"))
+    handler.setFormatter(log_lines.lines_for(settings, LINE, fields=about.fields))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
 
 

@@ -51,6 +51,16 @@ def runtime() -> Any:
     return current_app.extensions["chatsvc.runtime"]
 
 
+def metrics() -> Any:
+    """What this process counts."""
+    return current_app.extensions["chatsvc.metrics"]
+
+
+def looks() -> Any:
+    """What was last seen of the database by whoever scrapes."""
+    return current_app.extensions["chatsvc.looks"]
+
+
 def settings() -> Settings:
     """The settings of the running application."""
     found: Settings = current_app.extensions["chatsvc.settings"]

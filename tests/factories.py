@@ -16,6 +16,7 @@ import config
 
 SECRET = "a-secret-of-the-tests-0123456789-abcdefgh"
 ENCRYPTION_KEY = "a-key-of-the-tests-zyxwvuts-9876543210"
+METRICS_TOKEN = "a-token-of-the-tests-4Rk9-wq27-bvNm-xx01"
 
 
 def settings(database_url: str, **changes: str) -> config.Settings:
@@ -24,6 +25,8 @@ def settings(database_url: str, **changes: str) -> config.Settings:
         "DATABASE_URL": database_url,
         "JWT_SECRET_KEY": SECRET,
         "CHAT_ENCRYPTION_KEY": ENCRYPTION_KEY,
+        "METRICS_TOKEN": METRICS_TOKEN,
+        "METRICS_DIR": "instance/metrics-of-tests",  # nobody makes it, so that commands count for themselves
         "WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",  # what stands for n8n here is on this machine, and nothing may be sent elsewhere
         "RATELIMIT_ENABLED": "false",
         "CHAT_THREADS": "48",

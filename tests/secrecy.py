@@ -21,8 +21,9 @@ from flask import Flask, Response, request
 
 from chatsvc.api.common.caller import ACCESS_COOKIE, REFRESH_COOKIE
 from chatsvc.api.common.ids import UUID
+from chatsvc.core import about
 from config import Settings
-from log_lines import Lines
+from log_lines import JsonLines, Lines
 from tests import factories
 
 # Shorter ones are found by chance.
@@ -44,7 +45,9 @@ class Watch(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFormatter(Lines("%(levelname)s %(name)s: %(message)s"))  # as the service writes them, but that it knows no secret yet
+        # As the service writes them, in both ways, but that it knows no secret yet.
+        self.setFormatter(Lines("%(levelname)s %(name)s: %(message)s", fields=about.fields))
+        self.json = JsonLines("%(message)s", fields=about.fields)
         self.forget()
 
     def forget(self) -> None:
@@ -57,7 +60,7 @@ class Watch(logging.Handler):
             self.hide(secret)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(self.format(record))
+        self.lines += [self.format(record), self.json.format(record)]
 
     def hide(self, secret: object) -> None:
         if isinstance(secret, str) and len(secret) >= SHORTEST_SECRET and (needle := spelt(secret)) not in self.secrets:
@@ -71,7 +74,7 @@ class Watch(logging.Handler):
 
     def learn_settings(self, settings: Settings) -> None:
         places = [urlsplit(url).password for url in (settings.database_url, settings.redis_url)]
-        for secret in (settings.jwt_secret_key, settings.encryption_key, settings.openai_api_key, settings.anthropic_api_key, *places):
+        for secret in (settings.jwt_secret_key, settings.encryption_key, settings.openai_api_key, settings.anthropic_api_key, settings.metrics_token, *places):
             self.hide(secret)
 
     def learn_request(self, user_id: str | None) -> None:

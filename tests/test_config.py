@@ -316,7 +316,7 @@ def test_a_secret_is_made_once_and_kept_where_only_its_owner_reads_it(tmp_path: 
     assert not is_weak(first)
     assert load(environ).jwt_secret_key == first
     other = path.with_name("chat_encryption_key")
-    assert sorted(path.parent.iterdir()) == [other, path]
+    assert sorted(path.parent.iterdir()) == [other, path, path.with_name("metrics_token")]
     assert (stat.S_IMODE(other.stat().st_mode), other.read_text()) == (0o600, load(environ).encryption_key)
     assert other.read_text() != first
 
@@ -388,3 +388,23 @@ def test_settings_are_read_from_the_environment_of_the_process(tmp_path: Path) -
     code = "import config; print(config.load().port)"
     environ = {**os.environ, "PORT": "8123", "CHAT_INSTANCE_PATH": str(tmp_path)}
     assert subprocess.run([sys.executable, "-c", code], cwd=config.ROOT, env=environ, capture_output=True, text=True, check=True).stdout == "8123\n"
+
+
+def test_the_port_of_figures_is_another_one_and_beyond_loopback_asks_for_a_token(tmp_path: Path) -> None:
+    at = {"CHAT_INSTANCE_PATH": str(tmp_path)}
+    assert load({**at, "METRICS_PORT": "9464"}).metrics_on
+    with pytest.raises(SettingError, match=r"^METRICS_PORT is the same as PORT\.$"):
+        load({**at, "METRICS_PORT": "8000"})
+    strong = {"JWT_SECRET_KEY": STRONG, "CHAT_ENCRYPTION_KEY": STRONG, "CHAT_ENV": "production", **at}
+    assert not load(strong).metrics_on
+    with pytest.raises(SettingError, match=r"^METRICS_TOKEN must be set where METRICS_HOST is not loopback\.$"):
+        load({**strong, "METRICS_PORT": "9464", "METRICS_HOST": "0.0.0.0"})
+    assert load({**strong, "METRICS_PORT": "9464", "METRICS_HOST": "0.0.0.0", "METRICS_TOKEN": STRONG}).metrics_on
+    with pytest.raises(SettingError, match=r"^METRICS_TOKEN is too weak"):
+        load({**strong, "METRICS_TOKEN": "short"})
+
+
+def test_each_service_counts_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    at = {"CHAT_INSTANCE_PATH": str(tmp_path)}
+    assert load({**at, "PORT": "9000"}).metrics_dir == str(tmp_path / "metrics/9000")
+    assert load({**at, "METRICS_DIR": "/run/chatsvc"}).metrics_dir == "/run/chatsvc"

@@ -9,10 +9,11 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from chatsvc.core.errors import Unavailable
-from log_lines import HIDDEN, Lines, secrets_of
+from log_lines import HIDDEN, JsonLines, Lines, lines_for, secrets_of
 from tests import factories
 
 KEY = "Zk3vQ8sWn1xR7tBy"
@@ -113,5 +114,54 @@ def test_the_secrets_of_the_settings_are_known() -> None:
         factories.settings("postgresql://chatsvc:p%40ssword@db/x", OPENAI_API_KEY="key-of-openai", ANTHROPIC_API_KEY="key-of-anthropic"),
         redis_url="redis://:of-redis@cache:6379/0",
     )
-    wanted = {factories.SECRET, factories.ENCRYPTION_KEY, "key-of-openai", "key-of-anthropic", "p%40ssword", "p@ssword", "of-redis"}
+    wanted = {factories.SECRET, factories.ENCRYPTION_KEY, factories.METRICS_TOKEN, "key-of-openai", "key-of-anthropic", "p%40ssword", "p@ssword", "of-redis"}
     assert wanted <= set(secrets_of(settings))
+
+
+def as_json(message: str, *args: Any, failure: BaseException | None = None, facts: dict[str, Any] | None = None, **fields: str) -> dict[str, Any]:
+    record = logging.LogRecord("chatsvc.core.users", logging.WARNING, __file__, 1, message, args, None)
+    if facts is not None:
+        record.facts = facts
+    if failure is not None:
+        try:
+            raise failure
+        except BaseException:
+            record.exc_info = sys.exc_info()
+    line = JsonLines(FORM, hidden=[KEY], fields=lambda: fields).format(record)
+    assert "\n" not in line
+    found: dict[str, Any] = orjson.loads(line)
+    return found
+
+
+def test_as_json_a_line_is_one_object() -> None:
+    line = as_json("user %s did", 5, request="r-1", user="owner", facts={"status": 200, "ms": 1.5})
+    assert line.pop("time").endswith("Z")
+    assert line == {"level": "warning", "logger": "chatsvc.core.users", "message": "user 5 did", "request": "r-1", "user": "owner", "status": 200, "ms": 1.5}
+
+
+@pytest.mark.parametrize("place", ["message", "user", "route"])
+def test_as_json_nothing_is_told_that_a_line_would_leave_out(place: str) -> None:
+    said = f"Bearer {TOKEN} and {KEY}\x1b"
+    line = as_json(said if place == "message" else "", user=said if place == "user" else "", facts={"route": said if place == "route" else ""})
+    assert line[place] == f"Bearer {HIDDEN} and {HIDDEN}\\x1b"
+
+
+def test_as_json_a_failure_says_where_and_of_which_kind() -> None:
+    line = as_json("broken", failure=KeyError("what a person wrote"))
+    assert "test_log_lines.py" in line["failure"]
+    assert line["failure"].splitlines()[-1] == "KeyError"
+    assert "what a person wrote" not in str(line)
+
+
+def test_ids_stand_at_the_end_of_a_line() -> None:
+    record = logging.LogRecord("chatsvc", logging.WARNING, __file__, 1, "done", (), None)
+    assert Lines(FORM, fields=lambda: {"request": "r-1", "user": "a\nb"}).format(record) == "WARNING done request=r-1 user=a\\nb"
+
+
+def test_lines_are_written_as_the_settings_want(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(form: str, *, terminal: bool = False) -> type[Lines]:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+        return type(lines_for(factories.settings("sqlite:///x.db", LOG_FORMAT=form), FORM))
+
+    assert (made("json", terminal=True), made("console")) == (JsonLines, Lines)
+    assert (made("auto", terminal=True), made("auto")) == (Lines, JsonLines)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ("requirements.txt", "requirements-dev.txt", "bench/requirements.txt")
-CODE = ("chatsvc", "migrations", "tools", "config.py", "config_values.py", "log_lines.py", "whole_answers.py", "wsgi.py", "gunicorn.conf.py")
+CODE = ("chatsvc", "migrations", "tools", "gunicorn.conf.py", *sorted(one.name for one in ROOT.glob("*.py") if one.name != "gunicorn.conf.py"))
 SECONDS = 600
 
 

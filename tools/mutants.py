@@ -130,7 +130,7 @@ def _run(tree: Path, tests: list[str], into: Path | None) -> None:
     os.setsid()
     os.chdir(tree)
     sys.path.insert(0, str(tree))
-    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "chatsvc", "bench", "tools", "config", "config_values")]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "chatsvc", "bench", "tools", "config", "config_secrets", "config_values")]:
         del sys.modules[name]
     out, only = io.StringIO(), Only(tests)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from chatsvc.api import health, openapi
+from chatsvc.api import health, openapi, scrapes
 from chatsvc.api.app import auths
 from chatsvc.api.app import messages as app_messages
 from chatsvc.api.app import sessions as app_sessions
-from chatsvc.api.common import errors, headers
+from chatsvc.api.common import errors, headers, measured
 from chatsvc.api.common.wire import detail_error, envelope_error, page_error
 from chatsvc.api.envelope import conversations, exchanges, operations, personas
 from chatsvc.api.envelope import sessions as envelope_sessions
@@ -22,11 +22,13 @@ DOORS = (health.door, *APP, *V1, *ENVELOPE, openapi.door, pages.door)
 
 
 def mount(app: Flask) -> None:
+    measured.install(app, app.extensions["chatsvc.metrics"], in_the_log=app.extensions["chatsvc.settings"].log_requests)
     headers.install(app)
     errors.install(app, shape_of)
     openapi.install(app, lambda path: shape_of(path) is envelope_error)
     for door in DOORS:
         app.register_blueprint(door)
+    scrapes.install(app)
 
 
 def shape_of(path: str) -> errors.Shape:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import time
+from pathlib import Path
 
 import click
 from flask.cli import AppGroup
 
 from chatsvc.core import cleanup as core
+from chatsvc.core import tallies
+from chatsvc.extensions import metrics, settings
 
 cleanup = AppGroup("cleanup", help="End exchanges that nobody answers; erase what has been deleted for long, and records that no longer count.")
 log = logging.getLogger(__name__)
@@ -57,8 +60,21 @@ def _purge() -> None:
     click.echo(f"purged {done.sessions} sessions, {done.messages} messages, {records}")
 
 
+def _count_together() -> None:
+    """With the service of this environment, where one has been started, so that its figures tell of this pass too. One that cannot be counted
+    is none the worse."""
+    folder = Path(settings().metrics_dir)
+    if settings().metrics_on and folder.is_dir():
+        try:
+            metrics().keep_in(folder)
+            tallies.together(folder)  # puts away what earlier ones have left
+        except OSError as error:
+            log.warning("this cleanup is not counted: METRICS_DIR cannot be written (%s)", error.strerror)
+
+
 def _repeat(task: object, every: float | None, parent: int | None) -> None:
     assert callable(task)
+    _count_together()
     if every is None:
         task()
         return

@@ -6,15 +6,17 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
 
+import metrics_folder
 from chatsvc.core import health, users
 from chatsvc.core.errors import Conflict
 from chatsvc.extensions import settings
-from config import ROOT
+from config import ROOT, SettingError
 
 log = logging.getLogger(__name__)
 DEMO = (("alice", "alicepass123"), ("testuser", "testpass123"))
@@ -29,6 +31,7 @@ def serve() -> None:
     if fault := health.wall_missing():
         log.warning("%s", fault)
     open_demo_accounts() if config.demo_accounts else close_demo_accounts()
+    begin_to_count()
     environ = {**os.environ, "FLASK_APP": str(ROOT / "wsgi.py")}
     # It gives way to everybody who waits for an answer, and to the start itself.
     # The cleanup's parent is this process, which is about to become gunicorn's master; when that ends, it ends.
@@ -48,6 +51,15 @@ def serve() -> None:
     os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0")
     # This program again, with nothing from outside in it.
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(ROOT / "gunicorn.conf.py"), "wsgi:app"])  # nosec B606
+
+
+def begin_to_count() -> None:
+    """Here and not when the server starts, since the cleanup counts in the same folder."""
+    if settings().metrics_on:
+        try:
+            metrics_folder.begin(Path(settings().metrics_dir), for_programs_after=True)
+        except OSError as error:
+            raise SettingError(f"METRICS_DIR cannot be written ({error.strerror}); name a folder that can.") from None
 
 
 def _give_way() -> None:

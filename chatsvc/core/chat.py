@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from chatsvc.core import endings, exchanges, personas, replies, turns
+from chatsvc.core import about, endings, exchanges, personas, replies, turns
 from chatsvc.core.clients import Client
 from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem, TooMany, Unauthenticated
 from chatsvc.core.feed import Feed
@@ -62,6 +62,7 @@ def _ready() -> Runtime:
 
 
 def _asked(here: Runtime, user_id: str, turn: Begun, claim: Claim | None) -> Said:
+    about.of_session(turn.session_id)
     if turn.again:
         return Said(turn, None)
 

@@ -78,6 +78,12 @@ def give_back(tx: Unit, persona_id: str) -> None:
     changed(tx, update(Circuit).where(Circuit.persona_id == persona_id, Circuit.opened_at.is_not(None)).values(probed_at=None))
 
 
+def not_closed(most: int) -> Sequence[AnyRow]:
+    """The circuits that are open or half open, those opened last first."""
+    opened = select(Circuit.persona_id, STATE.label("state")).where(Circuit.opened_at.is_not(None))
+    return read(opened.order_by(Circuit.opened_at.desc(), Circuit.persona_id).limit(most))
+
+
 def states(persona_ids: Sequence[str]) -> dict[str, AnyRow]:
     """Of those personas that have failed lately: closed, open or half_open, failures in a row, and since when it is open."""
     if not persona_ids:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +13,11 @@ from sqlalchemy import delete, or_, select
 
 from chatsvc.core import acting, audit, endings, idempotency, throttle
 from chatsvc.core.database import unit
+from chatsvc.core.metrics import CLEANUP_PASSES
 from chatsvc.core.models import AuditEvent, ChatMessage, ChatSession, IdempotencyKey, LoginThrottle, RevokedToken
 from chatsvc.core.models.types import ago, seconds_ago
 from chatsvc.core.rows import changed
-from chatsvc.extensions import settings
+from chatsvc.extensions import metrics, settings
 
 BATCH = 500
 
@@ -31,8 +34,9 @@ class Purged:
 def time_out(max_age_hours: float | None = None, *, actor: str | None = None) -> int:
     """Ends exchanges without an answer for so many hours (CHAT_SESSION_TIMEOUT_HOURS) as TIMEOUT; says how many."""
     hours = settings().session_timeout_hours if max_age_hours is None else max_age_hours
-    with acting.acting_for(acting.EVERYBODY):
+    with acting.acting_for(acting.EVERYBODY), _a_pass("timeout"):
         amount = endings.time_out(timedelta(hours=hours))
+    metrics().cleaned("timeout", {"exchanges": amount})
     if amount or actor:
         audit.note("cleanup.timeout", actor=actor, timed_out=amount, max_age_hours=hours)
     return amount
@@ -40,8 +44,19 @@ def time_out(max_age_hours: float | None = None, *, actor: str | None = None) ->
 
 def purge() -> Purged:
     """Erases for good what was soft-deleted more than CHAT_SESSION_CLEANUP_DAYS ago, and records that no longer count; in small units."""
-    with acting.acting_for(acting.EVERYBODY):
-        return _purge(ago(timedelta(days=settings().cleanup_days)))
+    with acting.acting_for(acting.EVERYBODY), _a_pass("purge"):
+        done = _purge(ago(timedelta(days=settings().cleanup_days)))
+    metrics().cleaned("purge", asdict(done))
+    return done
+
+
+@contextmanager
+def _a_pass(kind: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        metrics().count(CLEANUP_PASSES, kind=kind, outcome="failed")
+        raise
 
 
 def _purge(gone: seconds_ago) -> Purged:

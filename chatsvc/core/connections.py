@@ -10,7 +10,7 @@ import orjson
 from psycopg2.extensions import new_type, register_type
 from sqlalchemy import Connection, Engine, event
 
-from chatsvc.core import acting, patience
+from chatsvc.core import acting, patience, pool
 from chatsvc.core.rows import parsed
 from config import Settings
 
@@ -26,6 +26,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
         "json_deserializer": parsed,
+        "poolclass": pool.watched(),
         "pool_size": 16,
         "max_overflow": 0,
         "hide_parameters": True,  # a failed statement is logged; what people wrote is not

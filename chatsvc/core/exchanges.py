@@ -14,12 +14,13 @@ from chatsvc.core import acting, conversations, endings, idempotency, personas, 
 from chatsvc.core.database import read, unit
 from chatsvc.core.errors import Conflict, NotFound, Unauthenticated
 from chatsvc.core.idempotency import Claim
+from chatsvc.core.metrics import REPLIES
 from chatsvc.core.models import ChatMessage, ChatSession, Conversation, IdempotencyKey, Persona
 from chatsvc.core.models.types import later, now, one_moment
 from chatsvc.core.read_models import unkept_message
 from chatsvc.core.rows import AnyRow, changed
 from chatsvc.core.turns import Begun
-from chatsvc.extensions import settings
+from chatsvc.extensions import metrics, settings
 from chatsvc.responders.signing import verify
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ def answer(session_id: str, output: str, *, signature: str | None) -> None:
     if not asked or not _answered_for(asked[0].user_id, session_id, output, signature):
         log.warning("a callback for session %s came after it had been answered or had ended; it changes nothing", session_id)
         raise Conflict("This session has been answered already, or has ended")
+    metrics().count(REPLIES, outcome="complete", kind="none", responder="callback")
 
 
 def _answered_for(user_id: str, session_id: str, output: str, signature: str | None) -> bool:

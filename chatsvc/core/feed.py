@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from chatsvc.core import spans
+from chatsvc.core.about import About
 from chatsvc.core.idempotency import Claim
 
 EARLY = 1000  # pieces that may wait for what comes before them; more than Redis tells between two looks at the rows
@@ -96,6 +99,12 @@ class Run:
     saved: int = 0
     told: int = 0
     why_stop: str | None = None
+    about: About | None = None
+    trace: Any = field(default_factory=spans.current)
+    began: float = field(default_factory=time.monotonic)
+    first_at: float | None = None
+    responder: str = "none"
+    ended_elsewhere: bool = False
 
 
 @dataclass(slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
+from chatsvc.core import spans
 from chatsvc.core.errors import Unavailable
 from chatsvc.core.feed import Run
-from chatsvc.responders.base import AnswersLater, Question, Responder, ResponderError, Stop, Stopped
+from chatsvc.responders.base import AnswersLater, Question, Responder, ResponderError, Stop, Stopped, kind_of
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,9 @@ Heard = tuple[str, dict[str, Any]]
 def listen(run: Run, ask: Ask, stop: Stop, *, longest: int) -> Heard:
     """Writes down what the responder says; how it ended (a status, or LATER), and what is known of it."""
     try:
-        facts = _take_down(run, ask, stop, longest)
+        with spans.span("reply", parent=run.trace, chatsvc_session=run.session_id) as told:
+            facts = _take_down(run, ask, stop, longest)
+            told["chatsvc_responder"] = run.responder
     except Stopped:
         return ("cancelled", {}) if run.why_stop == "cancel" else failed("interrupted", "The service was interrupted while it wrote this reply")
     except AnswersLater:
@@ -39,6 +43,7 @@ def listen(run: Run, ask: Ask, stop: Stop, *, longest: int) -> Heard:
 
 def _take_down(run: Run, ask: Ask, stop: Stop, longest: int) -> dict[str, Any]:
     responder, question = ask()
+    run.responder = kind_of(responder)
     answer = responder.reply(question, stop)
     while True:
         try:
@@ -48,6 +53,7 @@ def _take_down(run: Run, ask: Ask, stop: Stop, longest: int) -> dict[str, Any]:
                 raise ResponderError("bad_response", "The answer was empty") from None
             facts: dict[str, Any] = end.value.facts()
             return facts
+        run.first_at = run.first_at or time.monotonic()
         room = longest - run.feed.length
         run.feed.add(piece[:room].replace("\0", "\ufffd"))
         if len(piece) > room:

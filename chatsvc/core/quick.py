@@ -11,7 +11,7 @@ from weakref import WeakSet
 from sqlalchemy import Connection, Engine, Pool
 from sqlalchemy.exc import DBAPIError
 
-from chatsvc.core import acting, patience
+from chatsvc.core import acting, naming, patience, spans
 from chatsvc.core.prepared import Prepared
 from chatsvc.core.rows import AnyRow
 
@@ -90,6 +90,13 @@ def _forget(engine: Engine, pool: Pool, connection: Any, error: Outdated) -> Non
 
 def _fetched(engine: Engine, driver: Any, remembered: dict[Any, Any], sent: Sequence[Sent]) -> list[tuple[Any, ...]]:
     """What the last of these gives; all of them go in one message, and none after the first that fails is carried out."""
+    if spans.tracer is None:
+        return _carried_out(engine, driver, remembered, sent)
+    with spans.span(*naming.of_statement(sent[-1][0].sql), db_system_name=engine.dialect.name):
+        return _carried_out(engine, driver, remembered, sent)
+
+
+def _carried_out(engine: Engine, driver: Any, remembered: dict[Any, Any], sent: Sequence[Sent]) -> list[tuple[Any, ...]]:
     if isinstance(driver, sqlite3.Connection):
         found: list[tuple[Any, ...]] = []
         if driver.isolation_level is not None:

@@ -18,6 +18,7 @@ from chatsvc.core.models.types import now, seconds_ago
 from chatsvc.core.prepared import prepared
 from chatsvc.core.read_models import MESSAGE, MESSAGE_SO_FAR, messages_to_json
 from chatsvc.core.rows import AnyRow, changed, one
+from chatsvc.extensions import metrics
 from chatsvc.responders.base import Turn
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,8 @@ def sweep() -> int:
     abandoned = select(ChatMessage.id).outerjoin(Worker, Worker.id == ChatMessage.worker_id).where(ChatMessage.status == "streaming", stale).limit(500)
     amount = sum(end_abandoned(row.id) is not None for row in read(abandoned))
     _forget_workers()
+    if amount:
+        log.warning("%d replies of workers that are gone were ended with the text saved so far", amount)
     return amount
 
 
@@ -169,7 +172,10 @@ def end_abandoned(reply_id: int) -> AnyRow | None:
     wished = found[0].cancel_requested_at is not None
     facts = {} if wished else {"error": {"kind": "interrupted", "message": "The service was interrupted while it wrote this reply"}}
     saved = "".join(chunk.text for chunk in chunks([reply_id]))
-    return end(found[0].session_id, reply_id, status="cancelled" if wished else "failed", content=saved, facts=facts)
+    row = end(found[0].session_id, reply_id, status="cancelled" if wished else "failed", content=saved, facts=facts)
+    if row is not None:
+        metrics().reply(row)
+    return row
 
 
 @unit

@@ -16,15 +16,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from chatsvc.core import acting, heartbeat, replies, titles
+from chatsvc.core import about, acting, heartbeat, replies, titles
 from chatsvc.core.clients import Clients
 from chatsvc.core.errors import Unavailable
 from chatsvc.core.fanout import Fanout, channel
 from chatsvc.core.feed import Feed, Followed, Run
 from chatsvc.core.idempotency import Claim
 from chatsvc.core.listening import LATER, Ask, Heard, listen
+from chatsvc.core.metrics import Metrics, sample
 from chatsvc.core.read_models import unkept_message
 from chatsvc.core.turnstile import Turnstile
+from chatsvc.extensions import db
 from chatsvc.responders.base import Responder, Stop
 
 log = logging.getLogger(__name__)
@@ -55,11 +57,13 @@ class Runtime:
         longest: int,
         redis_url: str = "",
         titler: Responder | None = None,
+        metrics: Metrics,
     ) -> None:
         self.context = context
         self.capacity = capacity
         self.longest = longest
         self.titler = titler
+        self.metrics = metrics
         self.worker_id = str(uuid.uuid4())
         self.stopping = False
         self.queue = Turnstile(TURN_SECONDS, MOST_TURNS)
@@ -102,7 +106,7 @@ class Runtime:
     def produce(self, session_id: str, reply_id: int | None, ask: Ask, claim: Claim | None = None, ended: Ended | None = None) -> Feed:
         """Starts to write this reply, in the background; without an id it is told and not kept, and `ended` is told how it went."""
         self.start()
-        run = Run(next(self._unkept) if reply_id is None else reply_id, session_id, claim)
+        run = Run(next(self._unkept) if reply_id is None else reply_id, session_id, claim, about=about.current())
         with self._lock:
             self._runs[run.reply_id] = run
         threading.Thread(target=self._produce, args=(run, ask, ended, acting.current()), name=f"reply-{run.reply_id}", daemon=True).start()
@@ -146,6 +150,7 @@ class Runtime:
     # Producing
 
     def _produce(self, run: Run, ask: Ask, ended: Ended | None, whom: str | None) -> None:
+        about.go_on(run.about)
         with self.context(), acting.acting_for(whom):
             status, facts = listen(run, ask, Stop(lambda: self.stopping or run.why_stop is not None), longest=self.longest)
             final: Any = GONE
@@ -158,6 +163,7 @@ class Runtime:
                 run.feed.end(final)
                 with self._lock:
                     self._runs.pop(run.reply_id, None)
+                self.metrics.ended(run, final)
             if status == "complete" and self.titler is not None and run.reply_id > 0:
                 titles.improve(run.session_id, self.titler, Stop(lambda: self.stopping))
 
@@ -191,6 +197,7 @@ class Runtime:
     def _ended_elsewhere(self, run: Run) -> Any:
         if not (rows := replies.ended([run.reply_id])):
             return GONE
+        run.ended_elsewhere = True
         run.feed.add(rows[0].content[run.feed.length :])  # a callback may have brought it
         return rows[0]
 
@@ -226,6 +233,7 @@ class Runtime:
                 self._nudge()
             try:
                 with self.context():
+                    self.sample()
                     if self._runs or began - alive_at > ALIVE_SECONDS:
                         self._tick()
                         alive_at = began
@@ -236,7 +244,7 @@ class Runtime:
                         self.clients.dismiss()
                     if began - swept_at > SWEEP_SECONDS:
                         swept_at = began
-                        self._sweep()
+                        replies.sweep()
             except Unavailable as error:
                 log.warning("a heartbeat of the replies was missed: %s", error.message)
                 time.sleep(MISSED_SECONDS)
@@ -247,6 +255,10 @@ class Runtime:
         self._nudge()
         if self._fanout is not None:
             self._fanout.stop()
+
+    def sample(self) -> None:
+        """Writes down how many there are of what is counted in gauges."""
+        sample(self.metrics, replies=len(self._runs), streams=len(self.clients), pool=db.engine.pool)
 
     def _tick(self) -> None:
         runs = self._kept()
@@ -285,8 +297,3 @@ class Runtime:
             feeds = [run.feed for run in self._runs.values()] + [followed.feed for followed in self._followed.values()]
         for feed in feeds:
             feed.nudge()
-
-    def _sweep(self) -> None:
-        amount = replies.sweep()
-        if amount:
-            log.warning("%d replies of workers that are gone were ended with the text saved so far", amount)

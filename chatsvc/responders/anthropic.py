@@ -19,6 +19,8 @@ FINISHED = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length",
 class Anthropic:
     """Asks `{base_url}/v1/messages`."""
 
+    kind = "anthropic"
+
     def __init__(
         self,
         *,

@@ -100,3 +100,10 @@ class Responder(Protocol):
     """Yields pieces of text, none empty, and returns what the upstream said of them; raises ResponderError or AnswersLater, or lets Stopped through."""
 
     def reply(self, question: Question, stop: Stop) -> Answer: ...
+
+
+def kind_of(responder: Any) -> str:
+    """What is asked in the end: a responder may stand around another one."""
+    while (inner := getattr(responder, "_responder", None)) is not None:
+        responder = inner
+    return str(getattr(responder, "kind", "other"))

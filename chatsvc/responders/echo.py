@@ -10,6 +10,8 @@ WORD = re.compile(r"\s*\S+\s*$|\s*\S+")
 
 
 class Echo:
+    kind = "echo"
+
     def __init__(self, *, delay_ms: int = 10) -> None:
         self.delay = delay_ms / 1000
 

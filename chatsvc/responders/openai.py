@@ -15,6 +15,8 @@ from chatsvc.responders.sse import Event
 class OpenAI:
     """Asks `{base_url}/chat/completions`."""
 
+    kind = "openai"
+
     def __init__(
         self,
         *,

@@ -37,6 +37,8 @@ def guarded(allow_private: bool, allow_networks: tuple[Network, ...]) -> Client:
 class Webhook:
     """Posts the question to `url`, once. With `callback` the answer may come later, to `callback_url`, whose `{session_id}` is the session's."""
 
+    kind = "webhook"
+
     def __init__(
         self,
         *,

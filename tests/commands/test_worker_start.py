@@ -45,10 +45,15 @@ def away(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(away: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def server(away: Path, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    settings = {"DATABASE_URL": f"sqlite:///{away / 'own.db'}", "JWT_SECRET_KEY": factories.SECRET, "CHAT_ENCRYPTION_KEY": factories.SECRET}
+    settings = {
+        "CHAT_INSTANCE_PATH": str(tmp_path / "instance"),
+        "DATABASE_URL": f"sqlite:///{away / 'own.db'}",
+        "JWT_SECRET_KEY": factories.SECRET,
+        "CHAT_ENCRYPTION_KEY": factories.SECRET,
+    }
     environ = {**os.environ, **settings, "PORT": str(port), "WEB_CONCURRENCY": "1", "CHAT_THREADS": "4", "LOG_LEVEL": "error"}
     command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi:app"]
     process = subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.DEVNULL)

@@ -14,7 +14,7 @@ from marshmallow import Schema
 from chatsvc.api.common import address, ids, limits, reading, wire
 from chatsvc.api.common.caller import Caller, identify
 from chatsvc.api.common.once import once
-from chatsvc.core import acting, patience
+from chatsvc.core import about, acting, patience
 from chatsvc.core.database import ask_what_is_due, require
 from chatsvc.core.errors import Forbidden, Unauthenticated
 
@@ -89,6 +89,8 @@ class Door(Blueprint):
                 if body is not None:
                     given |= reading.body_or_form(body) if route.form else reading.body(body)
                 given |= ids.read(path)
+                if "session_id" in path:
+                    about.of_session(given["session_id"])
                 if not route.creates or not known:
                     result = view(*known, **given)
                     return result if isinstance(result, Response) else _answered(self.wrapped(result, route), route.status)
@@ -113,6 +115,7 @@ def _let_in(route: Route) -> tuple[Caller, ...]:
         limits.spend("default", f"address:{address.client()}")
         raise
     acting.act_for(acting.user(caller.user_id))
+    about.of_user(caller.user_id)
     limits.spend("default", f"user:{caller.user_id}")
     if route.sends:
         limits.spend("send", f"user:{caller.user_id}")

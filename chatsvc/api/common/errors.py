@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from chatsvc.api.common import wire
-from chatsvc.core import errors
+from chatsvc.core import about, errors
 
 log = logging.getLogger(__name__)
 
@@ -73,5 +73,5 @@ def install(app: Flask, shape_of: Callable[[str], Shape]) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:
-        log.error("request %s failed: %s %s", g.get("request_id"), request.method, request.url_rule or "unknown address", exc_info=error)
-        return render(500, f"Something went wrong here. If it goes on, report request {g.get('request_id')}")
+        log.error("request %s failed: %s %s", about.request_id(), request.method, request.url_rule or "unknown address", exc_info=error)
+        return render(500, f"Something went wrong here. If it goes on, report request {about.request_id()}")

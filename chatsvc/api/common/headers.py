@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
-from chatsvc.api.common import limits
+from chatsvc.api.common import limits, measured
 from chatsvc.api.common.caller import over_tls
+from chatsvc.core import about
 from chatsvc.extensions import settings
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -28,15 +29,16 @@ EXPOSED_HEADERS = "X-Request-ID, Idempotent-Replayed, Retry-After, RateLimit, Ra
 def install(app: Flask) -> None:
     @app.before_request
     def name_the_request() -> Response | None:
-        given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        rule, given = request.url_rule, request.headers.get("X-Request-ID", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        about.begin(request_id, measured.method_of(request.method), rule.rule if rule else None)
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers and _from_elsewhere():
             return Response(status=204)
         return None
 
     @app.after_request
     def finish(response: Response) -> Response:
-        wanted = {"X-Request-ID": g.get("request_id", ""), **SAFETY, **({"Strict-Transport-Security": ONLY_TLS} if over_tls() else {}), **limits.headers()}
+        wanted = {"X-Request-ID": about.request_id(), **SAFETY, **({"Strict-Transport-Security": ONLY_TLS} if over_tls() else {}), **limits.headers()}
         # All at once: each look into the headers compares every name that is there.
         there = {name.lower() for name, _ in response.headers}
         response.headers.extend([(name, value) for name, value in wanted.items() if name.lower() not in there])

@@ -1,0 +1,34 @@
+"""Secrets that nobody has to think up: which are too weak to be one, and how one is made and kept."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+SAMPLE_SECRETS: Final = ("secret", "change", "example", "password", "your-key", "insecure")
+
+
+def is_weak(secret: str) -> bool:
+    """Short, made of few characters or of a run or a repetition, or out of somebody's example."""
+    steps = {ord(after) - ord(before) for before, after in pairwise(secret)}
+    return len(secret.encode()) < 32 or len(set(secret)) < 10 or len(steps) < 10 or any(word in secret.lower() for word in SAMPLE_SECRETS)
+
+
+def kept_secret(path: Path) -> str:
+    """The secret kept in this file, made on the first call. Two processes that start at once agree on one."""
+    if path.exists() and (kept := path.read_text().strip()):
+        return kept
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        kept = file.read().strip()
+        if not kept:  # nobody was first, or the machine went down before what was written had reached the disk
+            kept = secrets.token_urlsafe(48)
+            file.write(kept)
+            file.flush()
+            os.fsync(file.fileno())
+    return kept
