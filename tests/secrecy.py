@@ -31,7 +31,7 @@ NEEDLE = 40  # of a long text only the beginning is shown in titles and previews
 KEPT = 500  # of one kind, the newest
 SECRET_FIELDS = {"password", "secret", "apiKey", "refresh_token", "client_secret"}
 # What is said there is for all users, or belongs to no user.
-NOBODYS = ("/api/personas", "/auths", "/callback")
+NOBODYS = ("/api/personas", "/api/api-keys", "/auths", "/callback")
 HANDS_OUT = (("POST", "/auths/login"), ("POST", "/auths/refresh"), ("POST", "/api/api-keys"), ("GET", "/openapi.json"))  # the last has examples of all
 # What no answer and no log line holds, whoever asks: tokens, API keys, hashes of passwords.
 NEVER = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|csk_[0-9A-Za-z]{20}|\$argon2id\$")
