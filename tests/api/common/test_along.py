@@ -177,7 +177,7 @@ def test_with_a_key_they_are_too_whoever_it_acts_for(app: Flask, session: str, e
     assert shop.get("/api/v1/chat-sessions", whom="the first").status_code == 200
     app.extensions["chatsvc.key_uses"].finish()
     for call in (
-        lambda: shop.get("/api/v1/chat-sessions", whom="new here"),
+        lambda: shop.get("/api/v1/chat-sessions", whom="owner"),
         lambda: shop.get(f"/api/v1/chat-sessions/{session}"),
         lambda: shop.post(f"/api/v1/chat-sessions/{session}/messages", json=SAID),
     ):
