@@ -27,7 +27,7 @@ def create(name: str, *, scopes: tuple[str, ...], expires_in_days: int | None) -
         raise click.ClickException(f"The name must have 1 to {MAX_NAME} characters and not be blank.")
     made, text = api_keys.create(None, name=name, scopes=scopes, expires_in_days=expires_in_days)
     until = f"good until {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "good until it is revoked"
-    click.echo(f"{made.name} ({made.scopes}) {made.id}, {until}. The key is not shown again:", err=True)
+    click.echo(f"{_printable(made.name)} ({made.scopes}) {made.id}, {until}. The key is not shown again:", err=True)
     click.echo(text)
 
 
@@ -38,7 +38,7 @@ def revoke(key_id: str) -> None:
     try:
         if not ID.fullmatch(key_id.lower()):
             raise NotFound("API key")
-        click.echo(f"{api_keys.revoke(None, key_id.lower()).name} is revoked.")
+        click.echo(f"{_printable(api_keys.revoke(None, key_id.lower()).name)} is revoked.")
     except ChatError as error:
         raise click.ClickException(error.message) from None
 
@@ -51,7 +51,12 @@ def list_() -> None:
         page = api_keys.page(Window(100, cursor=cursor))
         for key in page.rows:
             used = f"used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
-            click.echo(f"{key.id}  {api_keys.PREFIX}…{key.last_four}  {key.status:7}  {used:21}  {key.scopes:16}  {key.name}")
+            click.echo(f"{key.id}  {api_keys.PREFIX}…{key.last_four}  {key.status:7}  {used:21}  {key.scopes:16}  {_printable(key.name)}")
         cursor = page.next_cursor
         if cursor is None:
             return
+
+
+def _printable(name: str) -> str:
+    """A name may have come from elsewhere: on one line, and without what steers a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)

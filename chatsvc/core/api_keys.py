@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import Connection as Unit
 from sqlalchemy import Select, and_, bindparam, case, func, insert, literal, literal_column, or_, select, true, tuple_, update
@@ -132,8 +132,8 @@ def revoke(tx: Unit, actor: str | None, key_id: str) -> AnyRow:
 @prepared
 def _standing() -> Select[Any]:
     whom = select(bindparam("user_id", type_=User.id.type).label("id")).subquery("whom")
-    found: Any = select(ApiKey.id, ApiKey.scopes, User.username, User.disabled_at).select_from(ApiKey).join(whom, true())
-    return found.outerjoin(User, User.id == whom.c.id).where(ApiKey.digest == bindparam("digest"), GOOD)
+    known = select(ApiKey.id, ApiKey.scopes, User.username, User.disabled_at).select_from(ApiKey).join(whom, true())
+    return cast("Select[Any]", known.outerjoin(User, User.id == whom.c.id).where(ApiKey.digest == bindparam("digest"), GOOD))
 
 
 def standing(digest: str, user_id: str) -> AnyRow | None:

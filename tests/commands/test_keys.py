@@ -85,3 +85,10 @@ def test_the_list_has_every_key_newest_first_and_none_of_them_whole(run: Run, ap
     assert f"csk_…{keys[-1][-4:]}  active   used 20" in lines[0]
     assert f"csk_…{keys[-2][-4:]}  active   never used" in lines[1]
     assert not any(key[4:12] in told for key in keys)
+
+
+def test_a_name_makes_no_other_line_and_steers_no_terminal(run: Run, app: Flask) -> None:
+    run("create", "Shop\n\x1b[2K00000000 forged", "--scope", "read")
+    assert run("list").output.splitlines()[0].endswith("  Shop??[2K00000000 forged")
+    key_id = str(rows.run(app, "SELECT id FROM api_keys")[0][0])
+    assert run("revoke", key_id).output == "Shop??[2K00000000 forged is revoked.\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import string
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
@@ -208,7 +209,7 @@ def test_a_use_that_cannot_be_written_is_said_in_the_log_and_the_next_minute_s_i
         uses.note(row.id)
         uses.finish()
     assert f"the last use of key {row.id} was not written" in caplog.text
-    with patch.object(key_uses.time, "monotonic", return_value=key_uses.time.monotonic() + 61):
+    with patch("chatsvc.core.key_uses.time.monotonic", return_value=time.monotonic() + 61):
         uses.note(row.id)
     uses.finish()
     assert api_keys.get(row.id).last_used_at is not None
@@ -216,6 +217,6 @@ def test_a_use_that_cannot_be_written_is_said_in_the_log_and_the_next_minute_s_i
 
 def test_without_a_thread_the_request_goes_on(uses: key_uses.KeyUses, caplog: pytest.LogCaptureFixture) -> None:
     row, _ = made()
-    with caplog.at_level(logging.WARNING), patch.object(key_uses.threading.Thread, "start", side_effect=RuntimeError("can't start new thread")):
+    with caplog.at_level(logging.WARNING), patch("chatsvc.core.key_uses.threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
         uses.note(row.id)
     assert "no thread could be started" in caplog.text
