@@ -128,6 +128,7 @@ class Settings:
     ratelimit_enabled: bool = setting("RATELIMIT_ENABLED", "true", flag, "False turns every rate limit off but the back-off of accounts.")
     ratelimit_default: Limit = setting("RATELIMIT_DEFAULT", "600/minute", limit, "Requests per user, or per address where there is no user.")
     ratelimit_send: Limit = setting("RATELIMIT_SEND", "60/minute", limit, "Chat and conversation sends per user.")
+    ratelimit_key: Limit = setting("RATELIMIT_KEY", "6000/minute", limit, "Requests per API key, for whomever it acts.")
     ratelimit_login: Limit = setting("RATELIMIT_LOGIN", "10/minute", limit, "Sign-ins per address and per account.")
 
     max_sessions_per_agent: int = setting(

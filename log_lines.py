@@ -29,6 +29,7 @@ NAMES = r"(?:password|passwd|secret|token|api[_-]?key|authorization|cookie|signa
 # What gives itself away by its form: tokens, credentials in an address, values of fields that are named after what they hold.
 FORMS = (
     (re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}(\.[\w-]*)?"), HIDDEN),
+    (re.compile(r"\bcsk_[0-9A-Za-z]+"), HIDDEN),
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",;]+"), rf"\1 {HIDDEN}"),
     (re.compile(r"(?i)(://)[^/\s@'\"]+@"), rf"\1{HIDDEN}@"),
     (re.compile(rf"(?i)({NAMES}['\"]?\s*[=:]\s*['\"]?)(?!bearer|basic)[^\s'\",;&]+"), rf"\1{HIDDEN}"),

@@ -15,6 +15,7 @@ import log_lines
 from chatsvc import api, commands, responders, tracing, web
 from chatsvc.api.common import keys, limits
 from chatsvc.core import about, connections, models
+from chatsvc.core.key_uses import KeyUses
 from chatsvc.core.metrics import Metrics
 from chatsvc.core.runtime import Runtime
 from chatsvc.core.scraping import Looks
@@ -37,6 +38,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.extensions["chatsvc.looks"] = Looks()
     app.extensions["chatsvc.tokens"] = {}
     app.extensions["chatsvc.refused"] = {}
+    app.extensions["chatsvc.api_keys"] = {}
+    app.extensions["chatsvc.key_uses"] = KeyUses(app.app_context)
     app.extensions["chatsvc.limits"] = limits.Counter(settings)
     app.config.from_mapping(_flask_settings(settings))
     if settings.proxy_hops:

@@ -151,6 +151,7 @@ def watched(settings: Settings) -> Flask:
 
 def _close(app: Flask) -> None:
     app.extensions["chatsvc.runtime"].stop(wait=True)
+    app.extensions["chatsvc.key_uses"].finish()
     with app.app_context():
         db.engine.dispose()
 

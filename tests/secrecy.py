@@ -32,10 +32,10 @@ NEEDLE = 40  # of a long text only the beginning is shown in titles and previews
 KEPT = 500  # of one kind, the newest
 SECRET_FIELDS = {"password", "secret", "apiKey", "refresh_token", "client_secret"}
 # What is said there is for all users, or belongs to no user.
-NOBODYS = ("/api/personas", "/auths", "/callback")
-HANDS_OUT = ("/auths/login", "/auths/refresh", "/openapi.json")  # the last has the examples of both
-# What no answer and no log line holds, whoever asks: tokens, hashes of passwords.
-NEVER = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|\$argon2id\$")
+NOBODYS = ("/api/personas", "/api/api-keys", "/auths", "/callback")
+HANDS_OUT = (("POST", "/auths/login"), ("POST", "/auths/refresh"), ("POST", "/api/api-keys"), ("GET", "/openapi.json"))  # the last has examples of all
+# What no answer and no log line holds, whoever asks: tokens, API keys, hashes of passwords.
+NEVER = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|csk_[0-9A-Za-z]{20}|\$argon2id\$")
 # What may stand in a log, but in no answer: the inside of the service.
 INSIDE = re.compile(rb'Traceback \(most recent|File "/|psycopg2|sqlalchemy\.(?:exc|engine)|sqlite3\.\w+Error|INSERT INTO \w+ \(|SELECT \w+\.\w+')
 
@@ -79,6 +79,7 @@ class Watch(logging.Handler):
 
     def learn_request(self, user_id: str | None) -> None:
         self.hide(request.headers.get("Authorization", "").rpartition(" ")[2])
+        self.hide(request.headers.get("X-API-Key"))
         for name in (ACCESS_COOKIE, REFRESH_COOKIE):
             self.hide(request.cookies.get(name))
         sent = getattr(request, "_cached_data", None)  # what the service has read; what it has not is none of ours either
@@ -136,7 +137,10 @@ WATCH = Watch()
 
 
 def caller_of(settings: Settings) -> tuple[str | None, str]:
-    """Who sent this request, and as what; the service has judged the token already."""
+    """Who sent this request, and as what; the service has judged the token or the key already."""
+    if "X-API-Key" in request.headers:
+        whom = request.headers.get("X-On-Behalf-Of")
+        return None if whom is None else whom.encode("latin-1").decode("utf-8", "replace"), ""
     token = request.headers.get("Authorization", "").rpartition(" ")[2] or request.cookies.get(ACCESS_COOKIE, "")
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
@@ -155,10 +159,11 @@ def watch(app: Flask) -> Flask:
         WATCH.learn_settings(settings)
         WATCH.learn_request(user_id)
         place = f"{request.method} {request.path} {response.status_code}"
-        rules = {"hands_out": request.path in HANDS_OUT, "all_users": role == "ADMIN" and "user_id" in request.args}
+        rules = {"hands_out": (request.method, request.path) in HANDS_OUT, "all_users": role == "ADMIN" and "user_id" in request.args}
         if rules["hands_out"] and response.is_json:
-            for name in ("access_token", "refresh_token"):
-                WATCH.hide((response.json or {}).get(name))
+            told = response.json or {}
+            for secret in (told.get("access_token"), told.get("refresh_token"), (told.get("data") or {}).get("key")):
+                WATCH.hide(secret)
         if response.is_streamed:
             response.response = overheard(response.response, place, user_id, **rules)
         elif not request.path.startswith("/static/"):

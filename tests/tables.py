@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 
 from chatsvc.extensions import db
 
-TABLES = ("chat_sessions", "conversations", "personas", "idempotency_keys", "users", "revoked_tokens", "login_throttles", "workers", "audit_events")
+TABLES = ("chat_sessions", "conversations", "personas", "idempotency_keys", "users", "revoked_tokens", "login_throttles", "workers", "audit_events", "api_keys")
 # Most tests touch two or three: asking which takes less than emptying all.
 FILLED = text(" UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {table})" for table in TABLES))
 
@@ -38,3 +38,4 @@ def empty(app: Flask) -> None:
             connection.execute(text(f"DELETE FROM {table}"))
     app.extensions["chatsvc.tokens"].clear()
     app.extensions["chatsvc.refused"].clear()
+    app.extensions["chatsvc.api_keys"].clear()

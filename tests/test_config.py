@@ -43,6 +43,7 @@ def test_with_nothing_set_it_is_a_development_server_on_this_machine(tmp_path: P
     assert (settings.redis_url, settings.cors_origins, settings.proxy_hops) == ("", (), 0)
     assert settings.ratelimit_enabled
     assert (settings.ratelimit_default, settings.ratelimit_send, settings.ratelimit_login) == (Limit(600, 60), Limit(60, 60), Limit(10, 60))
+    assert settings.ratelimit_key == Limit(6000, 60)
     assert (settings.max_sessions_per_agent, settings.message_max_length, settings.title_max_length, settings.cleanup_days) == (5, 10000, 255, 30)
     assert (settings.message_history, settings.default_page_size, settings.max_page_size, settings.cleanup_interval) == (True, 10, 100, 6)
     assert settings.agent_types == ("primary", "log_analysis", "research", "router")

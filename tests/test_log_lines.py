@@ -49,6 +49,7 @@ def test_no_text_looks_like_another_line(end: str) -> None:
         ("GET /chat/sessions?search=my+illness&limit=5 failed", "GET /chat/sessions?… failed"),
         ("{'password': 'abc', 'a': 1}", f"{{'password': '{HIDDEN}', 'a': 1}}"),
         ("api_key=abc&x=1 X-Api-Key: abc", f"api_key={HIDDEN}&x=1 X-Api-Key: {HIDDEN}"),
+        ("looked at csk_0123456789abcdefABCDEF, hm", f"looked at {HIDDEN}, hm"),
         ("Cookie: chatsvc_access=abc", f"Cookie: {HIDDEN}"),
         (f"wrong key {KEY}.", f"wrong key {HIDDEN}."),
     ],

@@ -11,6 +11,7 @@ from flask import Flask
 from chatsvc.core import acting, messages, sessions
 from tests.api.app.accounts import account, sign_in
 from tests.api.conftest import handed as handed
+from tests.api.keys import product
 from tests.api.v1.streams import HandedOut
 from tests.factories import SECRET, Person, person
 from tests.secrecy import WATCH
@@ -70,6 +71,18 @@ def test_a_password_in_a_log_line(app: Flask, found: Callable[[], list[str]]) ->
     sign_in(app, password="grauer Esel 17")
     logging.getLogger("chatsvc").warning("looked at %s", "grauer Esel 17")
     assert any("a secret in a log line: b'grauer Esel 17'" in line for line in found())
+
+
+def test_a_key_in_an_answer_and_in_a_log_line(app: Flask, admin: Person, found: Callable[[], list[str]]) -> None:
+    shop = product(app)
+    assert shop.post("/chat/sessions", json={"title": f"My key: {shop.key}"}).status_code == 201
+    assert [line.partition(": ")[2] for line in found()] == [f"a secret: {shop.key.encode()!r}", f"a token or a hash: {shop.key[:24].encode()!r}"]
+    made = (admin.post("/api/api-keys", json={"name": "Shop", "scopes": ["read"]}).json or {})["data"]["key"]
+    assert found() == [], "it is handed out there, once"
+    assert made in admin.post("/chat/sessions", json={"title": made}).text
+    assert any("a token or a hash" in line for line in found()), "by its form alone"
+    logging.getLogger("chatsvc").warning("came with %s", "_".join(made.split("_")))
+    assert not any(made in line for line in found()), "the log leaves it out by its form"
 
 
 def test_what_somebody_wrote_in_a_log_line(app: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch, found: Callable[[], list[str]]) -> None:

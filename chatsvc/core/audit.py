@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from chatsvc.core.database import read, write
 from chatsvc.core.models import AuditEvent
 from chatsvc.core.models.types import now
 from chatsvc.core.paging import Page, Window, by_id, cut, unseal
+
+_key: ContextVar[str | None] = ContextVar("by_key", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,15 @@ class Filters:
     subject: str | None = None
 
 
+def by_key(key_id: str | None) -> None:
+    """From here on, in this thread, events say that they came about with this key."""
+    _key.set(key_id)
+
+
 def note(action: str, *, actor: str | None, subject: str | None = None, **details: Any) -> None:
     """Writes an event down; inside a unit it is kept only with the rest of it."""
+    key = _key.get()
+    details |= {"by_key": key} if key else {}
     values = {"action": action, "actor_id": actor, "subject": subject, "details": details, "created_at": now()}
     write(insert(AuditEvent).values(**values).returning(AuditEvent.id))
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from chatsvc.core import tokens
+from chatsvc.core import api_keys, tokens
 
 
 @dataclass(eq=False, slots=True)
 class Client:
-    """Somebody who was let in with these tokens. Once dismissed they are told nothing more."""
+    """Somebody who was let in with these tokens, or with a key. Once dismissed they are told nothing more."""
 
     user_id: str
     token_ids: Sequence[str]
@@ -53,12 +53,13 @@ class Clients:
                     del self._amounts[client.user_id]
 
     def dismiss(self) -> None:
-        """Marks those who have been signed out or disabled since they came: a request is asked about once, a stream may last for minutes."""
+        """Marks those who were signed out or disabled since they came, or whose key was revoked: a request is asked about once, a stream lasts."""
         with self._lock:
             here = list(self._here)
         if not here:
             return
-        ended = tokens.ended({client.user_id for client in here}, {token_id for client in here for token_id in client.token_ids})
+        let_in_with = {token_id for client in here for token_id in client.token_ids}
+        ended = tokens.ended({client.user_id for client in here}, let_in_with) | api_keys.ended(let_in_with)
         for client in here:
             if not ended.isdisjoint((("user", client.user_id), *(("token", token_id) for token_id in client.token_ids))):
                 client.dismissed = True

@@ -30,7 +30,6 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "pool_size": 16,
         "max_overflow": 0,
         "hide_parameters": True,  # a failed statement is logged; what people wrote is not
-        "poolclass": patience.Pool,
         "pool_timeout": patience.FREE_SECONDS,
     }
     if settings.sqlite:

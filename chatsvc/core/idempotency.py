@@ -41,6 +41,8 @@ class Answer:
     status: int
     body: bytes
     replayed: bool = False
+    # What is kept of it where that is less: some things are shown once and stand nowhere.
+    kept: bytes | None = None
 
 
 _claim: ContextVar[Claim | None] = ContextVar("idempotency_claim", default=None)
@@ -74,7 +76,8 @@ def _perform(tx: Unit, claim: Claim, work: Callable[[], Answer]) -> Answer:
     if not claim.taken:
         return _replay(tx, claim)
     answer = work()
-    changed(tx, update(IdempotencyKey).where(*is_claim(claim)).values(status=answer.status, body=answer.body.decode(), session_id=claim.session_id))
+    kept = answer.body if answer.kept is None else answer.kept
+    changed(tx, update(IdempotencyKey).where(*is_claim(claim)).values(status=answer.status, body=kept.decode(), session_id=claim.session_id))
     return answer
 
 

@@ -6,8 +6,9 @@ import threading
 import time
 from typing import Any
 
-from sqlalchemy import QueuePool
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from chatsvc.core.patience import Pool
 
 
 class Waits:
@@ -27,7 +28,7 @@ class Waits:
             self._told = (amount + 1, total + seconds, lost + in_vain)
 
 
-class WatchedPool(QueuePool):
+class WatchedPool(Pool):
     """A pool that is looked at before it is asked: whoever finds it empty will wait."""
 
     waits: Waits

@@ -1,7 +1,7 @@
 """Numbers that this process counts. In memory; or, once it has a folder, in a file there that the other processes read and that outlives it.
 
 A number is a cell of a mapped file: to count is to change eight bytes of memory, and a process that is killed has lost nothing
-(docs/decisions/0015 has the figures of other ways).
+(docs/decisions/0016 has the figures of other ways).
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ CHAT = "/api/v1/chat"
 ENVELOPE = "/api/chat-sessions"
 ENVELOPE_ONE = f"{ENVELOPE}/<session_id>"
 PERSONAS = "/api/personas"
+KEYS = "/api/api-keys"
 CONVERSATIONS = "/api/conversations"
 CONVERSATION = f"{CONVERSATIONS}/<conversation_id>"
 APP = "/chat/sessions"
@@ -115,6 +116,10 @@ TABLE: dict[tuple[str, str], Line] = {
     ("GET", f"{ENVELOPE}/stats"): Line(),
     ("POST", f"{ENVELOPE}/cleanup"): Line(Allow.ADMIN),
     ("GET", "/api/audit-events"): Line(Allow.ADMIN),
+    ("POST", KEYS): Line(Allow.ADMIN, 201, body={"name": "Shop", "scopes": ["read"]}),
+    ("GET", KEYS): Line(Allow.ADMIN),
+    ("GET", f"{KEYS}/<key_id>"): Line(Allow.ADMIN),
+    ("DELETE", f"{KEYS}/<key_id>"): Line(Allow.ADMIN),
     ("POST", PERSONAS): Line(Allow.ADMIN, 201, body={"name": "Echo", "kind": "echo"}),
     ("GET", PERSONAS): Line(),
     ("GET", f"{PERSONAS}/<persona_id>"): Line(),
@@ -153,9 +158,12 @@ FILES = "web.static"  # a fixed list of the pages' own files
 WITH_IDS = [key for key, line in TABLE.items() if "<" in key[1] and line.allow is not Allow.ANYONE]
 NOBODY = ("anonymous", "expired")
 SOMEBODY = ("owner", "stranger", "admin")
-# Everybody may know of a persona; an unsigned callback is refused before anything is looked up.
-SHARED = [key for key in WITH_IDS if "<persona_id>" in key[1] or key[1].endswith("/callback")]
-UNKNOWN: Ids = {"session_id": unknown_id(), "conversation_id": unknown_id(), "persona_id": unknown_id(), "message_id": 2**62, "reply_id": 2**62}
+# Everybody may know of a persona, and every admin of a key; an unsigned callback is refused before anything is looked up.
+SHARED = [key for key in WITH_IDS if "<persona_id>" in key[1] or "<key_id>" in key[1] or key[1].endswith("/callback")]
+UNKNOWN: Ids = {
+    **{name: unknown_id() for name in ("session_id", "conversation_id", "persona_id", "key_id")},
+    **{"message_id": 2**62, "reply_id": 2**62},
+}
 MALFORMED: Ids = dict.fromkeys(UNKNOWN, "not-an-id")
 
 
@@ -167,6 +175,7 @@ def world(app: Flask, owner: Person, stranger: Person, admin: Person) -> World:
         made.own[name] = {"session_id": session["id"], "message_id": person.message(session["id"], f"Secret of {name}")["id"]}
         made.own[name]["reply_id"] = person.message(session["id"], f"Secret reply to {name}", "assistant")["id"]
         made.own[name]["persona_id"] = data_of(admin.post(PERSONAS, json={"name": f"Echo of {name}", "kind": "echo"}))["personaId"]
+        made.own[name]["key_id"] = data_of(admin.post(KEYS, json={"name": f"Key of {name}", "scopes": ["read"]}))["keyId"]
         begun = {"personaId": made.own[name]["persona_id"], "title": f"Secret of {name}"}
         made.own[name]["conversation_id"] = data_of(person.post(CONVERSATIONS, json=begun))["conversationId"]
     return made

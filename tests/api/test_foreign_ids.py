@@ -40,7 +40,7 @@ PLACES: dict[tuple[str, str, str], str] = {
     ("GET", "/chat-ui/admin", "persona"): SHARED,
 }
 NAMED_SO = {"retry", "user_id", "userId", "actorId", "subject"}
-ALLS_LISTS = {PERSONAS, "/auths/users", "/api/audit-events"}
+ALLS_LISTS = {PERSONAS, "/api/api-keys", "/auths/users", "/api/audit-events"}
 
 
 def ids_in(schema: type[Schema] | None) -> set[str]:

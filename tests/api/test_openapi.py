@@ -84,6 +84,8 @@ def test_signing_in_is_asked_for_exactly_where_it_is_needed(plain: Flask, docume
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             operation = document["paths"][building.VARIABLE.sub(r"{\1}", rule.rule)][method.lower()]
             wanted: list[Json] = [{"bearer": []}, {"cookie": []} if method == "GET" else {"cookie": [], "csrf": []}]
+            wanted += [{"apiKey": [], "onBehalfOf": []}] if route.by_key else []
+            wanted += [{"apiKey": []}] if route.allow is Allow.ADMIN else []
             assert operation["security"] == ([] if route.allow is Allow.ANYONE else wanted)
             assert route.allow is not Allow.USER or "401" in operation["responses"]
 

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from chatsvc.core import messages, quick, replies, sessions, tokens, turns
+from chatsvc.core import api_keys, database, messages, quick, replies, sessions, tokens, turns
 from chatsvc.core.database import unit, within
 from chatsvc.core.errors import Unavailable
 from chatsvc.core.models.types import moment_value
@@ -69,6 +69,12 @@ def a_busy_day() -> None:
             sessions.page("owner", filters, Window(1, cursor=page.next_cursor))
     sessions.page("owner", Filters(), Window(1, offset=500))
     tokens.standing("owner", ["token:one", "sign-in:two"])
+    row, text = api_keys.create("owner", name="Shop", scopes=("read", "write"))
+    assert api_keys.standing(str(api_keys.digest_of(text)), "owner")
+    api_keys.require(api_keys.Key(row.id, frozenset({"read"})), "owner", lambda: None)
+    if tokens.carried_along():
+        sessions.get("owner", session.id)
+    database.require(None)
 
 
 def both_ways(statement: Prepared, values: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from chatsvc.core import (
+    api_keys,
     audit,
     cleanup,
     conversations,
@@ -29,6 +31,7 @@ from chatsvc.core import (
     verify,
 )
 from chatsvc.core.database import read
+from chatsvc.core.errors import NotFound
 from chatsvc.core.exchange_stats import Days, Scope
 from chatsvc.core.idempotency import Answer, Claim
 from chatsvc.core.models import ChatSession
@@ -178,12 +181,20 @@ def message_lists(database: Database, user_id: str, role: str | None) -> Verbs:
     return found
 
 
+def exists_or_not(key_id: str) -> None:
+    with suppress(NotFound):
+        api_keys.get(key_id)
+
+
 def other_reads(database: Database, user_id: str) -> Verbs:
     session = longest(database, user_id)
     return {
         "a session": partial(sessions.get, user_id, session),
         "figures": partial(stats.of_user, user_id),
         "the caller's standing": partial(tokens.standing, user_id, ["token 1", "token 2"]),
+        "a key's standing": partial(api_keys.standing, "0" * 64, user_id),
+        "keys that opened streams": partial(api_keys.ended, [api_keys.mark_of(session)]),
+        "a key": partial(exists_or_not, session),
         "sessions far down": partial(sessions.page, user_id, Filters(), Window(5, offset=4_000)),
         "sessions past the end": partial(sessions.page, user_id, Filters(), Window(5, offset=400_000)),
         "messages far down": partial(messages.page, user_id, session, role=None, newest_first=False, window=Window(5, offset=15_000)),

@@ -63,9 +63,10 @@ def _refresh_token() -> tuple[Token, bool]:
     return token, False
 
 
-@door.route_for("POST", "/logout", Route(Allow.USER, "Sign out: every token of this sign-in stops being good", status=204))
+@door.route_for("POST", "/logout", Route(Allow.USER, "Sign out: every token of this sign-in stops being good", status=204, by_key=False))
 def logout(caller: Caller) -> Response:
     token = caller.token
+    assert token is not None, "a key does not get here"
     revocations.revoke(caller.user_id, token.sign_in_id or token.token_id, expires_at=tokens.outlived_at(token))
     response = tokens.without_cookies(Response(status=204))
     response.headers["Clear-Site-Data"] = '"cache"'

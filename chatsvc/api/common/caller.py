@@ -16,6 +16,7 @@ from flask_jwt_extended import decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from chatsvc.core import tokens
+from chatsvc.core.api_keys import Key
 from chatsvc.core.errors import Forbidden, Unauthenticated
 from chatsvc.extensions import settings
 
@@ -54,16 +55,22 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody the service knows."""
+    """Somebody the service knows: by a token, or by a key that acts for them."""
 
     user_id: str
     username: str
     role: str
-    token: Token
+    token: Token | None = None
+    key: Key | None = None
 
     @property
     def admin(self) -> bool:
         return self.role == "ADMIN"
+
+    @property
+    def let_in_with(self) -> list[str]:
+        """What has to hold for as long as they are told something."""
+        return [*(self.token.ids if self.token else ()), *((self.key.mark,) if self.key else ())]
 
 
 def identify(kind: str = "access", cookie: str = ACCESS_COOKIE, *, along: bool = False) -> Caller:
@@ -88,7 +95,7 @@ def _known(token: Token) -> Caller:
     refused: dict[str, bool] = current_app.extensions["chatsvc.refused"]
     standing = tokens.standing(token.user_id, token.ids)
     if standing.revoked or standing.disabled_at:
-        _make_room(refused)
+        make_room(refused)
         refused[token.token_id] = True
         raise Unauthenticated()
     refused.pop(token.token_id, None)  # a disabled account may be opened again
@@ -156,12 +163,12 @@ def checked(text: str) -> Token:
         raise Unauthenticated() from None
     if token.expires_at <= now:
         raise Unauthenticated()
-    _make_room(cache)
+    make_room(cache)
     cache[mark] = (token, min(token.expires_at, now + CACHE_SECONDS))
     return token
 
 
-def _make_room(remembered: dict[Any, Any]) -> None:
+def make_room(remembered: dict[Any, Any]) -> None:
     """Forgets the oldest tenth when there is no room for one more."""
     if len(remembered) >= CACHE_SIZE:
         for mark in list(islice(remembered, max(1, CACHE_SIZE // 10))):  # threads: one step of the interpreter makes the list

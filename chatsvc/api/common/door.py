@@ -11,12 +11,13 @@ from flask import Blueprint, Flask, Response
 from flask.sansio.app import App
 from marshmallow import Schema
 
-from chatsvc.api.common import address, ids, limits, reading, wire
+from chatsvc.api.common import address, by_key, ids, limits, reading, wire
 from chatsvc.api.common.caller import Caller, identify
 from chatsvc.api.common.once import once
-from chatsvc.core import about, acting, patience
+from chatsvc.core import about, acting, audit, patience
 from chatsvc.core.database import ask_what_is_due, require
-from chatsvc.core.errors import Forbidden, Unauthenticated
+from chatsvc.core.errors import Forbidden, Invalid, Unauthenticated
+from chatsvc.core.idempotency import Answer
 
 View = Callable[..., Any]
 
@@ -49,6 +50,10 @@ class Route:
     page: bool = False
     # The view needs the caller's id and nothing else of the account, and begins with one statement: that asks about the token, too.
     along: bool = False
+    # Whether a key gets here, acting for somebody.
+    by_key: bool = True
+    # A field of the answer that stands in the first alone, and is null in what is kept for a replay.
+    shown_once: str = ""
 
 
 class NoInput(Schema):
@@ -61,6 +66,12 @@ class Door(Blueprint):
     def wrapped(self, result: Any, route: Route) -> Any:
         """What stands on the wire for what a view returned; a face that wraps its answers says how."""
         return result
+
+    def made(self, result: Any, route: Route) -> Answer:
+        """The answer to what makes something, and what of it is kept."""
+        body = wire.encoded(self.wrapped(result, route))
+        kept = wire.encoded(self.wrapped({**result, route.shown_once: None}, route)) if route.shown_once else None
+        return Answer(route.status, body, kept=kept)
 
     def route_for(self, method: str, rule: str, route: Route) -> Callable[[View], View]:
         """Declares a view. It gets the caller (unless anyone may call), the path's ids and the checked input as keywords; it returns the answer's body."""
@@ -81,6 +92,7 @@ class Door(Blueprint):
                     require(None)
                     acting.act_for(None)
                     patience.begin(None)
+                    audit.by_key(None)
                 return response
 
             def carried_out(path: dict[str, str]) -> Response:
@@ -94,7 +106,7 @@ class Door(Blueprint):
                 if not route.creates or not known:
                     result = view(*known, **given)
                     return result if isinstance(result, Response) else _answered(self.wrapped(result, route), route.status)
-                return once(known[0].user_id, lambda: (wire.encoded(self.wrapped(view(*known, **given), route)), route.status))
+                return once(known[0].user_id, lambda: self.made(view(*known, **given), route))
 
             self.record_once(lambda state: _remember(state.app, f"{self.name}.{view.__name__}", route))
             self.add_url_rule(rule, view.__name__, answer, methods=[method])
@@ -110,15 +122,19 @@ def _let_in(route: Route) -> tuple[Caller, ...]:
             limits.spend("default", f"address:{address.client()}")
         return ()
     try:
-        caller = identify(along=route.along)
-    except Unauthenticated:
+        caller = by_key.identify(route.along) if by_key.is_sent() else identify(along=route.along)
+    except (Unauthenticated, Invalid):
         limits.spend("default", f"address:{address.client()}")
         raise
+    if caller.key:
+        audit.by_key(caller.key.id)
+        limits.spend("key", caller.key.mark)
     acting.act_for(acting.user(caller.user_id))
     about.of_user(caller.user_id)
     limits.spend("default", f"user:{caller.user_id}")
     if route.sends:
         limits.spend("send", f"user:{caller.user_id}")
+    by_key.check(caller, for_admins=route.allow is Allow.ADMIN, by_key=route.by_key)
     if route.allow is Allow.ADMIN and not caller.admin:
         raise Forbidden("Only an admin may do this")
     return (caller,)

@@ -66,6 +66,23 @@ class OneOf(fields.Field[str]):
         return value
 
 
+class SomeOf(fields.Field[list[str]]):
+    """Some of a few words, each at most once."""
+
+    default_error_messages = REQUIRED
+
+    def __init__(self, choices: tuple[str, ...], **rest: Any) -> None:
+        super().__init__(**rest)
+        self.choices = choices
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> list[str]:
+        if not isinstance(value, list) or not value or any(not isinstance(one, str) or one not in self.choices for one in value):
+            raise ValidationError(f"must be a list of at least one of {', '.join(self.choices)}")
+        if len(set(value)) < len(value):
+            raise ValidationError("must not name one twice")
+        return value
+
+
 class Truth(fields.Field[bool]):
     """A JSON true or false; nothing that merely looks like one."""
 

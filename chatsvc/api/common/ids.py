@@ -39,6 +39,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "session_id": _uuid("Session"),
     "conversation_id": _uuid("Conversation"),
     "persona_id": _uuid("Persona"),
+    "key_id": _uuid("API key"),
     "message_id": message_id,
     "reply_id": reply_id,
 }

@@ -18,17 +18,10 @@ from chatsvc.extensions import settings
 KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
 
-def once(user_id: str, work: Callable[[], tuple[bytes, int]]) -> Response:
+def once(user_id: str, work: Callable[[], idempotency.Answer]) -> Response:
     """Does the work, or replays what it answered before."""
     claim = claim_of(user_id)
-    if claim is None:
-        return wire.answer(*work())
-
-    def answer() -> idempotency.Answer:
-        body, status = work()
-        return idempotency.Answer(status, body)
-
-    given = idempotency.once(claim, answer)
+    given = work() if claim is None else idempotency.once(claim, work)
     response = wire.answer(given.body, given.status)
     if given.replayed:
         response.headers["Idempotent-Replayed"] = "true"

@@ -44,7 +44,7 @@ def send(caller: Caller, *, conversation_id: str, message: str, metadata: dict[s
         session_meta={**(metadata or {}), **_client()},
         respond_later=later,
     )
-    response = _again(said.turn) if said.feed is None else _first(said, Client(caller.user_id, caller.token.ids), later=later)
+    response = _again(said.turn) if said.feed is None else _first(said, Client(caller.user_id, caller.let_in_with), later=later)
     if said.turn.again:
         response.headers["Idempotent-Replayed"] = "true"
     if later and response.status_code == 202:

@@ -7,8 +7,10 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, pre_load, validates_schema
 
-from chatsvc.api.common.fields import JsonObject, Number, OneOf, QueryDay, QueryTruth, QueryWhole, Text, Truth, Uuid, WholeNumber, cursor
+from chatsvc.api.common.fields import JsonObject, Number, OneOf, QueryDay, QueryTruth, QueryWhole, SomeOf, Text, Truth, Uuid, WholeNumber, cursor
 from chatsvc.api.common.paged import Paged
+from chatsvc.core.api_keys import MAX_DAYS as MAX_KEY_DAYS
+from chatsvc.core.api_keys import SCOPES
 from chatsvc.core.paging import MAX_OFFSET
 from chatsvc.core.sessions import STATUSES
 
@@ -165,3 +167,13 @@ class AuditList(Paged):
     action = Text(max=50, load_default=None)
     actor_id = Text(max=255, data_key="actorId", load_default=None)
     subject = Text(max=255, load_default=None)
+
+
+class ApiKeyCreate(Schema):
+    name = Text(max=255, required=True)
+    scopes = SomeOf(SCOPES, required=True)
+    expires_in_days = WholeNumber(most=MAX_KEY_DAYS, allow_none=True, load_default=None, data_key="expiresInDays")
+
+
+class ApiKeyList(Paged):
+    limit = limit()

@@ -175,3 +175,28 @@ class AuditOut(Schema):
 class ErasedOut(Schema):
     session_id = fields.UUID(data_key="sessionId")
     deleted_messages = fields.Integer(data_key="deletedMessages")
+
+
+class ApiKeyOut(Schema):
+    key_id = fields.UUID(data_key="keyId")
+    name = fields.String()
+    scopes = fields.List(fields.String())
+    status = fields.String()
+    begins_with = fields.String(data_key="beginsWith")
+    ends_with = fields.String(data_key="endsWith")
+    created_by = fields.String(data_key="createdBy", allow_none=True)
+    created_at = fields.DateTime(data_key="createdAt")
+    expires_at = fields.DateTime(data_key="expiresAt", allow_none=True)
+    last_used_at = fields.DateTime(data_key="lastUsedAt", allow_none=True)
+    revoked_at = fields.DateTime(data_key="revokedAt", allow_none=True)
+
+
+class ApiKeyMadeOut(ApiKeyOut):
+    """With the key itself, this once."""
+
+    key = fields.String(allow_none=True)
+
+
+class ApiKeysOut(Schema):
+    keys = fields.List(fields.Nested(ApiKeyOut))
+    pagination = fields.Nested(PagesOut)

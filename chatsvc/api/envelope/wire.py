@@ -7,11 +7,14 @@ from typing import Any
 
 from chatsvc.api.common.door import Door, Route
 from chatsvc.api.common.wire import envelope_error as error
+from chatsvc.core.api_keys import PREFIX
 from chatsvc.core.exchange_stats import Figures
 from chatsvc.core.paging import Page
 
 __all__ = [
     "EnvelopeDoor",
+    "api_key",
+    "api_keys",
     "audit_events",
     "conversation",
     "conversations",
@@ -165,6 +168,27 @@ def _event(row: Any) -> Body:
         "details": row.details,
         "createdAt": utc(row.created_at),
     }
+
+
+def api_key(row: Any) -> Body:
+    """All there is to see of a key once it is made."""
+    return {
+        "keyId": row.id,
+        "name": row.name,
+        "scopes": row.scopes.split(),
+        "status": row.status,
+        "beginsWith": PREFIX,
+        "endsWith": row.last_four,
+        "createdBy": row.created_by,
+        "createdAt": utc(row.created_at),
+        "expiresAt": utc(row.expires_at),
+        "lastUsedAt": utc(row.last_used_at),
+        "revokedAt": utc(row.revoked_at),
+    }
+
+
+def api_keys(page: Page) -> Body:
+    return {"keys": [api_key(row) for row in page.rows], "pagination": _pages(page)}
 
 
 def _pages(page: Page) -> Body:

@@ -84,7 +84,7 @@ def _operation(one: Operation, converter: Converter, *, envelope: bool) -> Json:
             str(route.status): answers.success(route, note, schemas, envelope=envelope),
             **answers.refusals(route, note, one.path, envelope=envelope, writes=one.writes),
         },
-        "security": _security(route.allow, writes=one.writes),
+        "security": _security(route, writes=one.writes),
     }
 
 
@@ -117,10 +117,11 @@ def _request_body(route: Route, note: Note, converter: Converter) -> Json:
     return {"requestBody": answers.body(parts.ref("schemas", name), name, form=route.form, required=route.body is not None)}
 
 
-def _security(allow: Allow, *, writes: bool) -> list[Json]:
-    if allow is Allow.ANYONE:
+def _security(route: Route, *, writes: bool) -> list[Json]:
+    if route.allow is Allow.ANYONE:
         return []
-    return [{"bearer": []}, {"cookie": [], "csrf": []} if writes else {"cookie": []}]
+    by_key: list[Json] = [{"apiKey": [], "onBehalfOf": []}, *([{"apiKey": []}] if route.allow is Allow.ADMIN else [])]
+    return [{"bearer": []}, {"cookie": [], "csrf": []} if writes else {"cookie": []}, *(by_key if route.by_key else [])]
 
 
 def _completed(document: Json, *, envelope: bool) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatsvc.api.openapi.story import CURSOR, QUESTION, REPLY, SESSION_ID, USER_ID
+from chatsvc.api.openapi.story import CURSOR, KEY, QUESTION, REPLY, SESSION_ID, USER_ID
 
 Json = dict[str, Any]
 
@@ -91,8 +91,28 @@ FIGURES: Json = {
     "p95ResponseTimeMs": 2413,
     "failures": {"timeout": 3, "bad_status": 2},
 }
+API_KEY: Json = {
+    "keyId": "5b1f0c3e-7d0a-4f3e-8a52-9c4e6f2d1b70",
+    "name": "Web shop",
+    "scopes": ["read", "write"],
+    "status": "active",
+    "beginsWith": KEY[:4],
+    "endsWith": KEY[-4:],
+    "createdBy": USER_ID,
+    "createdAt": _ASKED_MS,
+    "expiresAt": None,
+    "lastUsedAt": None,
+    "revokedAt": None,
+}
 
 ENVELOPE: dict[str, Json] = {
+    "EnvelopeApiKeyCreate": {
+        "For a back end": {"name": "Web shop", "scopes": ["read", "write"]},
+        "For three months": {"name": "Reports", "scopes": ["read"], "expiresInDays": 90},
+    },
+    "EnvelopeApiKey": {"In use": {**API_KEY, "lastUsedAt": _ANSWERED_MS}, "Revoked": {**API_KEY, "status": "revoked", "revokedAt": _ANSWERED_MS}},
+    "EnvelopeApiKeyMade": {"The key, this once": {**API_KEY, "key": KEY}, "In a replay": {**API_KEY, "key": None}},
+    "EnvelopeApiKeys": {"A page": {"keys": [API_KEY], "pagination": _pages}},
     "EnvelopeSessionCreate": {
         "Everything": {"title": "My Plant Chat", "meta": {"plantType": "indoor", "difficulty": "beginner"}},
         "Nothing": {},

@@ -12,7 +12,7 @@ from apispec.ext.marshmallow.common import resolve_schema_cls
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields, missing
 
-from chatsvc.api.common.fields import JsonObject, Number, OneOf, QueryDay, QueryWhole, Text, Truth, Uuid, WholeNumber
+from chatsvc.api.common.fields import JsonObject, Number, OneOf, QueryDay, QueryWhole, SomeOf, Text, Truth, Uuid, WholeNumber
 from chatsvc.api.openapi.parts import FACTS
 from chatsvc.extensions import settings
 
@@ -42,6 +42,7 @@ def _bounded(field: QueryWhole) -> Json:
 KINDS: dict[type[fields.Field[Any]], Callable[[Any], Json]] = {
     Text: _text,
     OneOf: _choice,
+    SomeOf: lambda field: {"type": "array", "items": {"type": "string", "enum": list(field.choices)}, "minItems": 1, "uniqueItems": True},
     QueryWhole: _bounded,
     Truth: lambda _: {"type": "boolean"},
     WholeNumber: lambda field: {"type": "integer", "format": "int64", "minimum": 1, "maximum": field.most},

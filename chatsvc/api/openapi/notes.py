@@ -88,6 +88,12 @@ NOTES: dict[str, Note] = {
         body=envelope.Callback,
         sent=("X-Chatsvc-Timestamp", "X-Chatsvc-Signature"),
     ),
+    "envelope_api_keys.create": Note(
+        "`key` is shown this once and kept nowhere. With an `Idempotency-Key`, a replay answers it as null: whoever has lost it revokes "
+        "this key and makes another. `admin` lets a key do what admins do, `write` write and read, `read` read."
+    ),
+    "envelope_api_keys.index": Note("Revoked and expired ones too."),
+    "envelope_api_keys.revoke": Note("Refused from then on, at once; streams that it opened end within seconds. Revoking twice changes nothing."),
     "app_sessions.create": Note("Without an agent type, so it is not counted towards any cap."),
     "app_sessions.index": Note("`deleted=true`: those that can be restored. `Link` names the next part.", many=True, given=("Link",)),
     "app_sessions.remove": Note("Gone from every face until it is restored; a reply that is being written is stopped."),

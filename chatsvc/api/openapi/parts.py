@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chatsvc.api.common import by_key
 from chatsvc.api.common.caller import ACCESS_COOKIE, CSRF_COOKIE, CSRF_HEADER
 
 Json = dict[str, Any]
@@ -123,6 +124,12 @@ FACTS: dict[str, Json] = {
     "AppMe.role": {"enum": ["USER", "ADMIN"]},
     "AppUser.role": {"enum": ["USER", "ADMIN"]},
     "AppRegister.username": {"description": "Without spaces around it, and without invisible characters."},
+    "EnvelopeApiKey.status": {"enum": ["active", "expired", "revoked"]},
+    "EnvelopeApiKey.endsWith": {"description": "Its last four characters, to tell it by.", "minLength": 4, "maxLength": 4},
+    "EnvelopeApiKey.createdBy": {"description": "Who made it; null when that was done at the service itself."},
+    "EnvelopeApiKey.lastUsedAt": {"description": "To the minute."},
+    "EnvelopeApiKeyMade.key": {"description": "Null in a replay.", "pattern": "^csk_[0-9A-Za-z]{46}$"},
+    "EnvelopeApiKeyCreate.expiresInDays": {"description": "Null: it is good until it is revoked."},
     "HealthHealth.status": {"enum": ["ok"]},
 }
 
@@ -185,6 +192,19 @@ SCHEMES: dict[str, Json] = {
         "in": "header",
         "name": CSRF_HEADER,
         "description": f"The value of the readable cookie `{CSRF_COOKIE}`; asked for on writes by cookie.",
+    },
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": by_key.HEADER,
+        "description": "A key of a back end, from `POST /api/api-keys` or `flask keys create`. Not together with `Authorization`, and not for browsers.",
+    },
+    "onBehalfOf": {
+        "type": "apiKey",
+        "in": "header",
+        "name": by_key.ON_BEHALF_OF,
+        "description": "With a key: the id of the user that it acts for, 1 to 255 characters in UTF-8. A key with the scope `admin` may do without "
+        "where it reads and on routes for admins.",
     },
 }
 

@@ -13,6 +13,10 @@ Keeps chat sessions and their messages for AI and chat products. One store stand
 service's key is as good. Pages of this service sign in by cookie (`X-Session: cookie` on login) and send the readable CSRF value back as `X-CSRF-Token` on
 writes. What belongs to somebody else answers 404, exactly as what does not exist.
 
+**A product with its own login** calls from its back end with `X-API-Key`, and names in `X-On-Behalf-Of` the user for whom it acts: any id of 1 to 255
+characters. It then is that user, never an admin, unless the key has the scope `admin`. A key with the scope `read` only may read. Keys are made at
+`POST /api/api-keys` or with `flask keys create`. `X-API-Key` and `Authorization` together are a 400.
+
 **Errors.** Bad input is refused, never clamped, with 400 and one sentence that names every field at fault; `errors` lists them one by one. Unknown fields
 and unknown query parameters are bad input too, and so are the character U+0000 and whole numbers beyond 64 bits. Bodies are JSON of at most 1 MiB.
 The v1 and app faces answer
@@ -33,7 +37,7 @@ with `Last-Event-ID`. A stream that ends without `done` or `error` was cut off.
 # Which path belongs to which face, the longest beginning first, and what each face is for.
 FACES = (
     ("/api/v1/", "v1", "Sessions, messages, chat and streams: snake_case, the bare resource."),
-    ("/api/", "envelope", "Sessions, conversations and personas: camelCase, wrapped in `{success, message, data}`."),
+    ("/api/", "envelope", "Sessions, conversations, personas and keys: camelCase, wrapped in `{success, message, data}`."),
     ("/auths", "app", "Accounts, and the chats of the page: snake_case, the bare resource."),
     ("/chat/", "app", ""),
     ("/", "service", "The service itself: whether it is well, and this document."),

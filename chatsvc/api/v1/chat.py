@@ -86,7 +86,7 @@ def _streamed(held: AbstractContextManager[Any], events: Iterator[bytes], *, ent
 
 
 def _client(caller: Caller) -> Client:
-    return Client(caller.user_id, caller.token.ids)
+    return Client(caller.user_id, caller.let_in_with)
 
 
 def _told(feed: Any, client: Client, reply_id: int, offset: int, first: bytes) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """The tables, one file each."""
 
+from chatsvc.core.models.api_key import ApiKey
 from chatsvc.core.models.audit_event import AuditEvent
 from chatsvc.core.models.conversation import Conversation
 from chatsvc.core.models.idempotency_key import IdempotencyKey
@@ -11,6 +12,7 @@ from chatsvc.core.models.sign_in import LoginThrottle, RevokedToken
 from chatsvc.core.models.user import User
 
 __all__ = [
+    "ApiKey",
     "AuditEvent",
     "ChatMessage",
     "ChatSession",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -18,6 +20,8 @@ from chatsvc.api.common.caller import checked
 from chatsvc.api.common.door import Allow, route_of
 from chatsvc.core import quick, tokens, users
 from tests import factories
+from tests.api.keys import Product, product
+from tests.api.keys import revoke as revoke_key
 from tests.api.v1 import rows
 from tests.factories import Person
 
@@ -42,6 +46,30 @@ EACH = pytest.mark.parametrize("name", CALLS)
 @pytest.fixture
 def session(owner: Person) -> str:
     return str(owner.session()["id"])
+
+
+@dataclass
+class ByKey(Person):
+    """The same person, by way of a product."""
+
+    shop: Product
+
+    def call(self, method: str, path: str, *, headers: dict[str, str] | None = None, **rest: Any) -> TestResponse:
+        return self.shop.call(method, path, self.user_id, headers=headers, **rest)
+
+
+@contextmanager
+def watched_sends() -> Iterator[list[int]]:
+    """How many statements each message to the database had."""
+    messages: list[int] = []
+    fetched = quick._fetched
+
+    def note(engine: Any, driver: Any, remembered: Any, sent: list[quick.Sent]) -> Any:
+        messages.append(len(sent))
+        return fetched(engine, driver, remembered, sent)
+
+    with patch.object(quick, "_fetched", note):
+        yield messages
 
 
 def revoke(app: Flask, person: Person) -> None:
@@ -136,16 +164,50 @@ def test_what_is_due_is_forgotten_with_the_request(app: Flask, owner: Person, se
 
 
 def test_list_read_and_append_are_one_message_to_a_database_that_is_a_way_off(app: Flask, owner: Person, session: str, engine_name: str) -> None:
-    messages: list[int] = []
-    fetched = quick._fetched
-
-    def note(engine: Any, driver: Any, remembered: Any, sent: list[quick.Sent]) -> Any:
-        messages.append(len(sent))
-        return fetched(engine, driver, remembered, sent)
-
     for name in ("v1_sessions.index", "v1_sessions.read", "v1_messages.append"):
-        messages.clear()
         nobody_has_seen_it = factories.person(app, "owner", jti=name)
-        with patch.object(quick, "_fetched", note):
+        with watched_sends() as messages:
             assert CALLS[name](nobody_has_seen_it, session).status_code < 300
         assert messages == ([2] if engine_name == "postgresql" else [1, 1]), name
+
+
+def test_with_a_key_they_are_too_whoever_it_acts_for(app: Flask, session: str, engine_name: str) -> None:
+    """Of a user who is new to it nothing has to be asked before."""
+    shop = product(app)
+    assert shop.get("/api/v1/chat-sessions", whom="the first").status_code == 200
+    app.extensions["chatsvc.key_uses"].finish()
+    calls: list[Callable[[], TestResponse]] = [
+        lambda: shop.get("/api/v1/chat-sessions"),
+        lambda: shop.get(f"/api/v1/chat-sessions/{session}"),
+        lambda: shop.post(f"/api/v1/chat-sessions/{session}/messages", json=SAID),
+    ]
+    for call in calls:
+        with watched_sends() as messages:
+            assert call().status_code < 300
+        assert messages == ([2] if engine_name == "postgresql" else [1, 1])
+
+
+@EACH
+def test_a_key_that_was_revoked_a_moment_ago_is_refused_and_does_nothing(app: Flask, session: str, name: str) -> None:
+    shop = product(app)
+    who = ByKey(app.test_client(use_cookies=False), "owner", "", shop)
+    assert CALLS[name](who, session).status_code < 300
+    app.extensions["chatsvc.key_uses"].finish()
+    revoke_key(app, shop)
+    before = rows.dump(app)
+    assert [CALLS[name](who, session).status_code for _ in range(2)] == [401, 401]
+    assert rows.dump(app) == before
+
+
+@EACH
+def test_nor_does_one_of_a_disabled_account_whoever_it_acted_for_before(app: Flask, name: str) -> None:
+    with app.app_context():
+        alice = users.create("alice", "a long password of alice")
+    shop = product(app)
+    who = ByKey(app.test_client(use_cookies=False), str(alice.id), "", shop)
+    session = str(who.session()["id"])
+    assert CALLS[name](who, session).status_code < 300
+    with app.app_context():
+        users.disable("alice")
+    assert CALLS[name](who, session).status_code == 401
+    assert shop.get("/api/v1/chat-sessions", whom="another").status_code == 200

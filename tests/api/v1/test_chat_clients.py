@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from chatsvc.core import runtime, users
 from tests.api.app.accounts import account, sign_in
+from tests.api.keys import Product, expire, product, revoke
 from tests.api.v1.streams import CHAT, HandedOut, follow, text_of
 from tests.api.v1.test_chat_stream import begin, until
 from tests.factories import Person, person
@@ -87,6 +90,47 @@ def test_who_waits_for_the_whole_reply_is_refused(app: Flask, alice: Person, han
     disable(app, alice)
     waiting.join(30)
     assert [(answer.status_code, answer.json) for answer in answers] == [(401, {"detail": "Not signed in, or the sign-in is no longer good"})]
+    handed.say("unheard", None)
+
+
+@pytest.fixture
+def shop(app: Flask) -> Product:
+    return product(app)
+
+
+def as_person(app: Flask, shop: Product) -> Person:
+    """Streams read a person's; this one's token is a key."""
+
+    class OfProduct(Person):
+        def call(self, method: str, path: str, *, headers: dict[str, str] | None = None, **rest: Any) -> TestResponse:
+            return self.client.open(path, method=method, headers={**shop.headers("customer 1"), **(headers or {})}, **rest)
+
+    return OfProduct(app.test_client(use_cookies=False), "customer 1", "")
+
+
+@pytest.mark.usefixtures("patience")
+@pytest.mark.parametrize("end", [revoke, expire])
+def test_an_open_stream_ends_with_its_key(app: Flask, shop: Product, handed: HandedOut, end: Callable[[Flask, Product], None]) -> None:
+    first, stream = begin(as_person(app, shop))
+    other = product(app)
+    following = follow(as_person(app, other), f"{CHAT}/stream/{first.data['reply_id']}", "GET")
+    handed.say("heard")
+    assert [next(stream).data["content"], next(following).data["content"]] == ["heard", "heard"]
+    end(app, shop)
+    assert list(stream) == [], "no word more, and no end"
+    handed.say(" on", None)
+    assert text_of(list(following)) == " on", "with another key of the same product it goes on"
+
+
+@pytest.mark.usefixtures("patience")
+def test_who_waits_with_a_key_for_the_whole_reply_is_refused_once_it_is_revoked(app: Flask, shop: Product, handed: HandedOut) -> None:
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(shop.post(CHAT, json={"message": "Hello"})))
+    waiting.start()
+    until(lambda: bool(handed.questions))
+    revoke(app, shop)
+    waiting.join(30)
+    assert [answer.status_code for answer in answers] == [401]
     handed.say("unheard", None)
 
 
