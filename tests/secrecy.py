@@ -12,6 +12,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -103,7 +104,7 @@ class Watch(logging.Handler):
             self._search(body, place, [*self.secrets], "a secret")
             self._search(body, place, NEVER.findall(body), "a token or a hash")
         self._search(body, place, INSIDE.findall(body), "the inside of the service")
-        own = self.texts.get(user_id or "", ())
+        own = set(self.texts.get(user_id or "", ()))
         for other, texts in self.texts.items():
             if other != user_id and not all_users:
                 self._search(body, place, [text for text in texts if text not in own], f"what {other} wrote, told to {user_id}")
@@ -134,7 +135,11 @@ WATCH = Watch()
 
 def caller_of(settings: Settings) -> tuple[str | None, str]:
     """Who sent this request, and as what; the service has judged the token already."""
-    token = request.headers.get("Authorization", "").rpartition(" ")[2] or request.cookies.get(ACCESS_COOKIE, "")
+    return _said_in(request.headers.get("Authorization", "").rpartition(" ")[2] or request.cookies.get(ACCESS_COOKIE, ""))
+
+
+@lru_cache(maxsize=256)
+def _said_in(token: str) -> tuple[str | None, str]:
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, UnicodeError, RecursionError):
