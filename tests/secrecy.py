@@ -40,6 +40,9 @@ NEVER = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|\$argon2id\$")
 INSIDE = re.compile(rb'Traceback \(most recent|File "/|psycopg2|sqlalchemy\.(?:exc|engine)|sqlite3\.\w+Error|INSERT INTO \w+ \(|SELECT \w+\.\w+')
 
 
+Known = tuple[list[bytes], dict[str, list[bytes]]]
+
+
 class Watch(logging.Handler):
     """What is known to be secret, whose the texts are, and what was found where it should not be."""
 
@@ -56,6 +59,15 @@ class Watch(logging.Handler):
         self.found: list[str] = []
         for secret in (factories.SECRET, factories.ENCRYPTION_KEY):
             self.hide(secret)
+
+    def known(self) -> Known:
+        """What a test that has furnished something for others hands on to them."""
+        return list(self.secrets), {user_id: list(texts) for user_id, texts in self.texts.items()}
+
+    def remember(self, known: Known) -> None:
+        secrets, texts = known
+        self.secrets.extend(needle for needle in secrets if needle not in self.secrets)
+        self.texts.update({user_id: deque(found, maxlen=KEPT) for user_id, found in texts.items()})
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(self.format(record))
