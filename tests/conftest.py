@@ -19,6 +19,12 @@ from tests.factories import Person
 ENGINES = ("sqlite", "postgresql")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that take long come first: two processes share the tests, and one would wait for the other's last."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 quicker.compile_addresses_once()
 quicker.beat_faster()
 
