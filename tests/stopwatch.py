@@ -9,13 +9,13 @@ from pathlib import Path
 TASKS = Path("/proc/self/task")
 
 
-def kept_waiting() -> float:
-    """For how many seconds the threads of this process have stood ready and were not let run, as Linux counts them; elsewhere none."""
-    waited = 0
-    for task in TASKS.glob("*/schedstat"):
+def kept_waiting() -> dict[str, float]:
+    """For how many seconds each thread of this process has stood ready and was not let run, as Linux counts them; elsewhere none."""
+    waited = {}
+    for task in TASKS.glob("*"):
         with suppress(OSError):  # a thread that has ended meanwhile
-            waited += int(task.read_text().split()[1])
-    return waited / 1e9
+            waited[task.name] = int((task / "schedstat").read_text().split()[1]) / 1e9
+    return waited
 
 
 class Stopwatch:
@@ -32,4 +32,6 @@ class Stopwatch:
     @property
     def own_seconds(self) -> float:
         """Those of them in which nobody else was in the way."""
-        return max(0.0, self.seconds - max(0.0, kept_waiting() - self.waited))
+        taken = self.seconds
+        others = sum(max(0.0, waited - self.waited.get(name, 0.0)) for name, waited in kept_waiting().items())
+        return max(0.0, taken - others)

@@ -40,7 +40,7 @@ MEGABYTE = 1024 * 1024
         (in_pieces(then=stall), {"first_byte_timeout": 0.2}, "", "did not begin to answer within 0.2 s"),
         (in_pieces(chunk("Hi"), then=stall), {"idle_timeout": 0.2}, "Hi", "nothing came for 0.2 s"),
         (in_pieces(chunk("Hi"), chunk("Ho")[:20], then=stall), {"idle_timeout": 0.2}, "Hi", "nothing came for 0.2 s"),
-        (in_pieces(chunk("Hi"), then=drip), {"timeout": 0.4, "idle_timeout": 0.2}, "Hi", "did not finish within 0.4 s"),
+        (in_pieces(chunk("Hi"), then=drip), {"timeout": 1.2, "idle_timeout": 0.8}, "Hi", "did not finish within 1.2 s"),
         (stall, {"timeout": 0.2}, "", "did not finish within 0.2 s"),
     ],
 )
@@ -72,11 +72,11 @@ def test_a_listener_that_takes_its_time_is_no_idle_server(upstream: Upstream, op
             time.sleep(0.03)
 
     upstream.script = script
-    answer = openai(idle_timeout=0.1).reply(Question([Turn("user", "Hello?")]), Stop())
+    answer = openai(idle_timeout=0.3).reply(Question([Turn("user", "Hello?")]), Stop())
     heard = []
     for piece in answer:
         heard.append(piece)
-        time.sleep(0.15)
+        time.sleep(0.45)
     assert "".join(heard) == "abc"
 
 
