@@ -114,7 +114,7 @@ def _values(after: str | None, up_to: str | None = None) -> dict[str, Any]:
 
 
 @cache
-def _without_a_session(*, begun: bool, ends: bool) -> Select[tuple[object, ...]]:
+def _without_a_session(*, begun: bool, ends: bool) -> Select[str, int]:
     m = ChatMessage
     gone = ~select(ChatSession.id).where(ChatSession.id == m.session_id, *_between(ChatSession.id, begun=begun, ends=ends)).exists()
     return select(m.session_id, func.count().label("amount")).where(*_between(m.session_id, begun=begun, ends=ends), gone).group_by(m.session_id)
@@ -127,7 +127,7 @@ def _orphans(after: str | None, up_to: str | None) -> Iterator[Breach]:
 
 
 @cache
-def _of_agents() -> Select[tuple[object, ...]]:
+def _of_agents() -> Select[str, str | None, int]:
     s = ChatSession
     return (
         select(s.user_id, s.agent_type, func.count().label("active"))
