@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What is compiled is kept, whatever the environment says: a run of the tests starts dozens of processes.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
@@ -15,7 +17,7 @@ run: $(VENV)/run ## Install, migrate, make the demo accounts, serve on HOST:PORT
 	@exec $(BIN)/python -m flask serve
 
 test: $(VENV)/dev ## Run every test, on SQLite and on a real PostgreSQL
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(PYTEST) -n 2 --dist worksteal $(ARGS)
 
 lint: $(VENV)/dev ## Check style and types
 	@$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,21 @@ from tests import factories, openapi_check, postgres, quicker, secrecy, tables
 from tests.factories import Person
 
 ENGINES = ("sqlite", "postgresql")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is collected stays to the end, and is not looked through again and again for what may go."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that take long come first: two processes share the tests, and one would wait for the other's last."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 quicker.compile_addresses_once()

@@ -12,6 +12,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -40,6 +41,9 @@ NEVER = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|csk_[0-9A-Za-z]{20}|\$argon2i
 INSIDE = re.compile(rb'Traceback \(most recent|File "/|psycopg2|sqlalchemy\.(?:exc|engine)|sqlite3\.\w+Error|INSERT INTO \w+ \(|SELECT \w+\.\w+')
 
 
+Known = tuple[list[bytes], dict[str, list[bytes]]]
+
+
 class Watch(logging.Handler):
     """What is known to be secret, whose the texts are, and what was found where it should not be."""
 
@@ -58,6 +62,15 @@ class Watch(logging.Handler):
         self.found: list[str] = []
         for secret in (factories.SECRET, factories.ENCRYPTION_KEY):
             self.hide(secret)
+
+    def known(self) -> Known:
+        """What a test that has furnished something for others hands on to them."""
+        return list(self.secrets), {user_id: list(texts) for user_id, texts in self.texts.items()}
+
+    def remember(self, known: Known) -> None:
+        secrets, texts = known
+        self.secrets.extend(needle for needle in secrets if needle not in self.secrets)
+        self.texts.update({user_id: deque(found, maxlen=KEPT) for user_id, found in texts.items()})
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines += [self.format(record), self.json.format(record)]
@@ -107,7 +120,7 @@ class Watch(logging.Handler):
             self._search(body, place, [*self.secrets], "a secret")
             self._search(body, place, NEVER.findall(body), "a token or a hash")
         self._search(body, place, INSIDE.findall(body), "the inside of the service")
-        own = self.texts.get(user_id or "", ())
+        own = set(self.texts.get(user_id or "", ()))
         for other, texts in self.texts.items():
             if other != user_id and not all_users:
                 self._search(body, place, [text for text in texts if text not in own], f"what {other} wrote, told to {user_id}")
@@ -141,7 +154,11 @@ def caller_of(settings: Settings) -> tuple[str | None, str]:
     if "X-API-Key" in request.headers:
         whom = request.headers.get("X-On-Behalf-Of")
         return None if whom is None else whom.encode("latin-1").decode("utf-8", "replace"), ""
-    token = request.headers.get("Authorization", "").rpartition(" ")[2] or request.cookies.get(ACCESS_COOKIE, "")
+    return _said_in(request.headers.get("Authorization", "").rpartition(" ")[2] or request.cookies.get(ACCESS_COOKIE, ""))
+
+
+@lru_cache(maxsize=256)
+def _said_in(token: str) -> tuple[str | None, str]:
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, UnicodeError, RecursionError):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from chatsvc.core.database import read
@@ -31,7 +33,7 @@ class Breach:
 def breaches() -> Iterator[Breach]:
     """All there are, a batch of sessions at a time; the rows of each batch are read in one statement, so as of one moment."""
     last: str | None = None
-    while rows := read(_batch(last)):
+    while rows := read(_batch(begun=last is not None), _values(last)):
         for row in rows:
             yield from _of(row)
         yield from _orphans(last, rows[-1].id)
@@ -51,9 +53,13 @@ def _of(row: AnyRow) -> Iterator[Breach]:
         yield Breach(row.id, "user_id of its messages", row.strays, 0)
 
 
-def _batch(last: str | None) -> Select[tuple[object, ...]]:
+# Each statement is built once: that takes longer than carrying it out.
+
+
+@cache
+def _batch(*, begun: bool) -> Select[tuple[object, ...]]:
     s = ChatSession
-    sessions = select(s.__table__).where(*_between(s.id, last, None)).order_by(s.id).limit(BATCH).subquery("s")
+    sessions = select(s.__table__).where(*_between(s.id, begun=begun)).order_by(s.id).limit(BATCH).subquery("s")
     live = and_(ChatMessage.session_id == sessions.c.id, ChatMessage.deleted_at.is_(None))
     first = aliased(ChatMessage)
     newest = aliased(ChatMessage)
@@ -96,26 +102,42 @@ def _batch(last: str | None) -> Select[tuple[object, ...]]:
     )
 
 
-def _between(column: ColumnElement[str] | InstrumentedAttribute[str], after: str | None, up_to: str | None) -> list[ColumnElement[bool]]:
-    above = column >= literal(LOWEST, Uuid) if after is None else column > literal(after, Uuid)
-    return [above] if up_to is None else [above, column <= literal(up_to, Uuid)]
+def _between(column: ColumnElement[str] | InstrumentedAttribute[str], *, begun: bool, ends: bool = False) -> list[ColumnElement[bool]]:
+    """Of the ids after the last one that was seen, or of all; up to one, or to the end. Their values are those of `_values`."""
+    after, up_to = bindparam("after", type_=Uuid), bindparam("up_to", type_=Uuid)
+    above = column > after if begun else column >= after
+    return [above, column <= up_to] if ends else [above]
+
+
+def _values(after: str | None, up_to: str | None = None) -> dict[str, Any]:
+    return {"after": after or LOWEST} | ({"up_to": up_to} if up_to else {})
+
+
+@cache
+def _without_a_session(*, begun: bool, ends: bool) -> Select[str, int]:
+    m = ChatMessage
+    gone = ~select(ChatSession.id).where(ChatSession.id == m.session_id, *_between(ChatSession.id, begun=begun, ends=ends)).exists()
+    return select(m.session_id, func.count().label("amount")).where(*_between(m.session_id, begun=begun, ends=ends), gone).group_by(m.session_id)
 
 
 def _orphans(after: str | None, up_to: str | None) -> Iterator[Breach]:
     """Messages whose session is gone, which a connection to SQLite without its foreign keys can leave behind."""
-    m = ChatMessage
-    gone = ~select(ChatSession.id).where(ChatSession.id == m.session_id, *_between(ChatSession.id, after, up_to)).exists()
-    for row in read(select(m.session_id, func.count().label("amount")).where(*_between(m.session_id, after, up_to), gone).group_by(m.session_id)):
+    for row in read(_without_a_session(begun=after is not None, ends=up_to is not None), _values(after, up_to)):
         yield Breach(row.session_id, "messages of a session that is gone", row.amount, 0)
 
 
-def _over_the_cap() -> Iterator[Breach]:
+@cache
+def _of_agents() -> Select[str, str | None, int]:
     s = ChatSession
-    active = (
+    return (
         select(s.user_id, s.agent_type, func.count().label("active"))
         .where(s.status == "ACTIVE", s.agent_type.is_not(None), s.deleted_at.is_(None), s.conversation_id.is_(None))
         .group_by(s.user_id, s.agent_type)
-        .having(func.count() > settings().max_sessions_per_agent)
+        .having(func.count() > bindparam("most"))
     )
-    for row in read(active):
-        yield Breach(f"user {row.user_id}", f"active sessions of agent type {row.agent_type}", row.active, f"at most {settings().max_sessions_per_agent}")
+
+
+def _over_the_cap() -> Iterator[Breach]:
+    most = settings().max_sessions_per_agent
+    for row in read(_of_agents(), {"most": most}):
+        yield Breach(f"user {row.user_id}", f"active sessions of agent type {row.agent_type}", row.active, f"at most {most}")

@@ -18,6 +18,7 @@ from flask import Flask
 from werkzeug.test import EnvironBuilder
 
 from chatsvc import create_app
+from chatsvc.core import messages, sessions
 from chatsvc.extensions import db
 from tests import factories, tables
 from tests.api import cost
@@ -71,11 +72,12 @@ def kept() -> dict[str, dict[str, dict[str, dict[str, int]]]]:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_path_that_everybody_walks_costs_no_more_than_it_did(measured: Flask, owner: Person, engine_name: str, path: str) -> None:
-    session, *_ = [owner.session(title=f"Chat {number}") for number in range(20)]
-    for number in range(50):
-        owner.message(session["id"], f"Message {number}", "assistant" if number % 2 else "user")
+    with measured.app_context():
+        session, *_ = [sessions.create(owner.user_id, title=f"Chat {number}", agent_type="primary") for number in range(20)]
+        for number in range(50):
+            messages.append(owner.user_id, session.id, role="assistant" if number % 2 else "user", content=f"Message {number}")
     method, where, body = PATHS[path]
-    send = request(measured, owner, method, where.format(id=session["id"]), body)
+    send = request(measured, owner, method, where.format(id=session.id), body)
     for _ in range(3):
         send()
     with rows.statements(measured) as sent:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from chatsvc.core import messages, sessions
 from tests.api.v1 import rows
 from tests.api.v1.calls import SESSIONS, answered
 from tests.factories import Person
@@ -16,12 +17,12 @@ ENVELOPE = "/api/chat-sessions"
 
 
 @pytest.fixture
-def session_id(owner: Person) -> str:
+def session_id(app: Flask, owner: Person) -> str:
     """A session with messages, beside others, so that no list is short."""
-    for n in range(12):
-        found = owner.session(title=f"Trip {n}", agent_type=None)["id"]
-    for n in range(5):
-        owner.message(found, f"Message {n}")
+    with app.app_context():
+        found = [sessions.create(owner.user_id, title=f"Trip {n}").id for n in range(12)][-1]
+        for n in range(5):
+            messages.append(owner.user_id, found, role="user", content=f"Message {n}")
     return str(found)
 
 

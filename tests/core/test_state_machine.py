@@ -322,6 +322,7 @@ class Chats(RuleBasedStateMachine):
             one.active = False
 
 
+@pytest.mark.long
 def test_core_agrees_with_a_plain_model_whatever_people_do(make_app: Any, engine_name: str) -> None:
     machine = type("ChatsHere", (Chats,), {"app": make_app(MAX_SESSIONS_PER_AGENT=str(CAP))})
     run_state_machine_as_test(

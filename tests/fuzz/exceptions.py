@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from schemathesis import Case, Response
-from schemathesis.core.failures import Failure
+if TYPE_CHECKING:  # the test of the slice needs no more of it, and every test process would load it
+    from schemathesis import Case, Response
+    from schemathesis.core.failures import Failure
 
 
 @dataclass(frozen=True)

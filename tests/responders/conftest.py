@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from chatsvc.responders.http import Client
 from chatsvc.responders.openai import OpenAI
 from chatsvc.responders.webhook import Webhook
 from tests.responders.upstream import Upstream, running
+from tests.stopwatch import Stopwatch
 
 KEY = "sk-proj-Tz4kQ9vYb2mXw7LrN1"
 
@@ -93,6 +93,7 @@ class Told:
     outcome: Outcome | None = None
     error: ResponderError | None = None
     seconds: float = 0.0
+    own_seconds: float = 0.0  # those in which nobody else had the processor
 
     @property
     def text(self) -> str:
@@ -105,7 +106,7 @@ class Told:
 
 def asked(responder: Responder, text: str = "Hello?", *, stop: Stop | None = None, system: str = "", history: list[Turn] | None = None) -> Told:
     """Asks and listens to the end, whichever it is."""
-    told, began = Told(), time.monotonic()
+    told, watch = Told(), Stopwatch()
     answer = responder.reply(Question(history or [Turn("user", text)], system_prompt=system), stop or Stop())
     try:
         while True:
@@ -116,6 +117,6 @@ def asked(responder: Responder, text: str = "Hello?", *, stop: Stop | None = Non
         told.error = error
     finally:
         answer.close()
-    told.seconds = time.monotonic() - began
+    told.seconds, told.own_seconds = watch.seconds, watch.own_seconds
     assert all(told.pieces)
     return told

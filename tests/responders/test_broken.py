@@ -80,7 +80,7 @@ def test_a_broken_answer_has_its_kind_and_keeps_what_came(upstream: Upstream, op
     upstream.script = script
     told = asked(openai())
     assert (told.kind, told.text) == (kind, text)
-    assert told.seconds < 2
+    assert told.own_seconds < 2
     assert told.error
     assert told.error.message.endswith(".")
     assert str(upstream.port) not in told.error.message
@@ -150,7 +150,8 @@ def test_retry_after_is_honoured_within_reason(upstream: Upstream, openai: Make)
     upstream.script = script
     told = asked(openai())
     assert told.text == "At last"
-    assert 1 <= told.seconds < 3
+    assert told.seconds >= 1
+    assert told.own_seconds < 3
     for header, limits in (("60", {"timeout": 300}), ("2", {"timeout": 1})):
         upstream.requests.clear()
         upstream.script = lambda caller, header=header: caller.answer(b"{}", status=429, Retry_After=header)  # type: ignore[misc]
@@ -158,7 +159,7 @@ def test_retry_after_is_honoured_within_reason(upstream: Upstream, openai: Make)
         assert (told.kind, len(upstream.requests)) == ("bad_status", 1)
         assert told.error
         assert told.error.retry_after == float(header)
-        assert told.seconds < 1
+        assert told.own_seconds < 1
 
 
 @pytest.mark.parametrize(("status", "tries"), [(400, 1), (401, 1), (404, 1), (418, 1), (500, 3)])

@@ -93,7 +93,7 @@ def test_the_second_address_of_a_name_is_tried(upstream: Upstream, client: Clien
         responder.limits = Limits(total=9, connect=0.6)
         told = asked(responder)
     assert told.text == "Yes"
-    assert told.seconds < 1
+    assert told.own_seconds < 1
 
 
 def test_connections_do_not_survive_a_fork(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

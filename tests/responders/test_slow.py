@@ -26,6 +26,7 @@ from tests.responders.upstream import (
     in_pieces,
     stall,
 )
+from tests.stopwatch import Stopwatch
 
 Make = Callable[..., OpenAI]
 
@@ -39,7 +40,7 @@ MEGABYTE = 1024 * 1024
         (in_pieces(then=stall), {"first_byte_timeout": 0.2}, "", "did not begin to answer within 0.2 s"),
         (in_pieces(chunk("Hi"), then=stall), {"idle_timeout": 0.2}, "Hi", "nothing came for 0.2 s"),
         (in_pieces(chunk("Hi"), chunk("Ho")[:20], then=stall), {"idle_timeout": 0.2}, "Hi", "nothing came for 0.2 s"),
-        (in_pieces(chunk("Hi"), then=drip), {"timeout": 0.4, "idle_timeout": 0.2}, "Hi", "did not finish within 0.4 s"),
+        (in_pieces(chunk("Hi"), then=drip), {"timeout": 1.2, "idle_timeout": 0.8}, "Hi", "did not finish within 1.2 s"),
         (stall, {"timeout": 0.2}, "", "did not finish within 0.2 s"),
     ],
 )
@@ -49,8 +50,8 @@ def test_a_slow_answer_ends_in_time(upstream: Upstream, openai: Make, script: Sc
     assert (told.kind, told.text) == ("timeout", text)
     assert told.error
     assert words in told.error.message
-    assert told.seconds < min(limits.values()) + 1
-    assert upstream.hung_up.wait(2)  # and the other side is told
+    assert told.own_seconds < min(limits.values()) + 1
+    assert upstream.hung_up.wait(20)  # and the other side is told
 
 
 def test_an_answer_that_has_ended_is_not_waited_for(upstream: Upstream, openai: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,9 +59,9 @@ def test_an_answer_that_has_ended_is_not_waited_for(upstream: Upstream, openai: 
     upstream.script = in_pieces(chunk("Hi", finish="stop"), then=stall)
     told = asked(openai())
     assert (told.text, told.error) == ("Hi", None)
-    assert told.seconds < 1
+    assert told.own_seconds < 1
     upstream.script = in_pieces(chunk("Hi", finish="stop"), then=drip)
-    assert asked(openai()).seconds < 1
+    assert asked(openai()).own_seconds < 1
 
 
 def test_a_listener_that_takes_its_time_is_no_idle_server(upstream: Upstream, openai: Make) -> None:
@@ -71,11 +72,11 @@ def test_a_listener_that_takes_its_time_is_no_idle_server(upstream: Upstream, op
             time.sleep(0.03)
 
     upstream.script = script
-    answer = openai(idle_timeout=0.1).reply(Question([Turn("user", "Hello?")]), Stop())
+    answer = openai(idle_timeout=0.3).reply(Question([Turn("user", "Hello?")]), Stop())
     heard = []
     for piece in answer:
         heard.append(piece)
-        time.sleep(0.15)
+        time.sleep(0.45)
     assert "".join(heard) == "abc"
 
 
@@ -110,11 +111,11 @@ class Asker:
         time.sleep(0.05)
 
     def cancel(self) -> float:
-        began = time.monotonic()
+        watch = Stopwatch()
         self.cancelled.set()
-        self.thread.join(5)
+        self.thread.join(20)
         assert self.stopped
-        return time.monotonic() - began
+        return watch.own_seconds
 
 
 @pytest.mark.parametrize(
@@ -160,11 +161,11 @@ def test_a_cancel_is_heard_while_connecting(client: Client, scheme: str) -> None
 
 def test_connecting_is_given_up_in_time(client: Client) -> None:
     with deaf() as port:
-        url, began = address(f"http://127.0.0.1:{port}/"), time.monotonic()
+        url, watch = address(f"http://127.0.0.1:{port}/"), Stopwatch()
         with pytest.raises(ResponderError, match=r"could not be reached within 0\.4 s") as caught:
             client.post(url, b"{}", {}, Call(Stop(), Limits(total=9, connect=0.4)))
         assert caught.value.kind == "timeout"
-        assert time.monotonic() - began < 1
+        assert watch.own_seconds < 1
 
 
 def test_a_cancel_is_heard_during_a_tls_handshake(upstream: Upstream, client: Client) -> None:
@@ -195,4 +196,4 @@ def test_a_listener_that_leaves_hangs_up(upstream: Upstream, openai: Make) -> No
     answer = openai().reply(Question([Turn("user", "Hello?")]), Stop())
     next(answer)
     answer.close()
-    assert upstream.hung_up.wait(2)
+    assert upstream.hung_up.wait(20)

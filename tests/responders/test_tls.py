@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from chatsvc.responders.http import Client
 from chatsvc.responders.openai import OpenAI
 from tests.responders.conftest import asked
 from tests.responders.upstream import Upstream, chunk, completion, drip, in_pieces, running, stall
+from tests.stopwatch import Stopwatch
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_slow_over_tls(secure: Upstream, trusting: Client) -> None:
     secure.script = in_pieces(chunk("Hi"), then=stall)
     told = asked(OpenAI(base_url=secure.url, model="parrot", client=trusting, idle_timeout=0.3))
     assert (told.text, told.kind) == ("Hi", "timeout")
-    assert told.seconds < 1
+    assert told.own_seconds < 1
 
 
 def test_cancelled_over_tls(secure: Upstream, trusting: Client) -> None:
@@ -52,12 +52,12 @@ def test_cancelled_over_tls(secure: Upstream, trusting: Client) -> None:
     wanted = threading.Event()
     answer = OpenAI(base_url=secure.url, model="parrot", client=trusting).reply(Question([Turn("user", "?")]), Stop(asked=wanted.is_set))
     assert next(answer) == "Hi"
-    began = time.monotonic()
+    watch = Stopwatch()
     wanted.set()
     with pytest.raises(Stopped):
         next(answer)
-    assert time.monotonic() - began < 1
-    assert secure.hung_up.wait(2)
+    assert watch.own_seconds < 1
+    assert secure.hung_up.wait(20)
 
 
 def test_a_certificate_that_nobody_vouches_for(secure: Upstream, client: Client) -> None:

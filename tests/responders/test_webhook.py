@@ -13,6 +13,7 @@ from chatsvc.responders.signing import sign, verify
 from chatsvc.responders.webhook import Webhook
 from tests.responders.conftest import asked
 from tests.responders.upstream import Caller, Script, Upstream, flow
+from tests.stopwatch import Stopwatch
 
 SESSION, CONVERSATION = "6ad8a5a2-53d2-4f0e-9f38-6a3b6f7f9c55", "0b3c2d3e-1111-4222-8333-944455556666"
 SECRET = "whsec-Tz4kQ9vYb2mXw7LrN1"
@@ -236,11 +237,11 @@ def test_an_item_is_told_before_the_next_one_comes(upstream: Upstream, webhook: 
 
     upstream.script = script
     answer = webhook().reply(EXCHANGE, Stop())
-    began = time.monotonic()
+    watch = Stopwatch()
     assert next(answer) == "Hel"
-    assert time.monotonic() - began < 1
+    assert watch.own_seconds < 1
     answer.close()
-    assert upstream.hung_up.wait(2)
+    assert upstream.hung_up.wait(20)
 
 
 # Later

@@ -8,7 +8,6 @@ import logging
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -22,6 +21,7 @@ from tests.responders.conftest import asked
 from tests.responders.memory import growth
 from tests.responders.standins import Connector, Resolver
 from tests.responders.upstream import Caller, Script, Upstream, deaf, flow, plain_talker, running, stall
+from tests.stopwatch import Stopwatch
 
 Make = Callable[..., Webhook]
 
@@ -145,7 +145,7 @@ def test_a_broken_answer(upstream: Upstream, webhook: Make, script: Script, kind
     assert told.error.message.startswith("The webhook ")
     assert told.error.message.endswith(".")
     assert len(told.error.message) < 255
-    assert told.seconds < 2
+    assert told.own_seconds < 2
     assert len(upstream.requests) == 1  # a webhook may have acted: it is never asked again
     assert grown.megabytes < 48
     upstream.script = answers('{"output":"Fine"}')
@@ -173,8 +173,9 @@ def test_a_slow_answer_ends_at_the_deadline(upstream: Upstream, webhook: Make, s
     assert told.kind == "timeout"
     assert told.text.startswith(text) if text else not told.text
     assert told.error.message == f"Webhook timeout after 1 second: {words}."
-    assert 0.9 < told.seconds < 2
-    assert upstream.hung_up.wait(2)  # and the other side is told
+    assert told.seconds > 0.9
+    assert told.own_seconds < 2
+    assert upstream.hung_up.wait(20)  # and the other side is told
 
 
 def test_a_byte_a_second_keeps_nobody_beyond_the_deadline(upstream: Upstream, webhook: Make) -> None:
@@ -182,7 +183,8 @@ def test_a_byte_a_second_keeps_nobody_beyond_the_deadline(upstream: Upstream, we
     told = asked(webhook(timeout=3))
     assert told.error
     assert (told.kind, told.error.message) == ("timeout", "Webhook timeout after 3 seconds: it did not finish its answer.")
-    assert 2.9 < told.seconds < 4
+    assert told.seconds > 2.9
+    assert told.own_seconds < 4
 
 
 def test_a_host_that_neither_refuses_nor_accepts(webhook: Make) -> None:
@@ -190,7 +192,7 @@ def test_a_host_that_neither_refuses_nor_accepts(webhook: Make) -> None:
         told = asked(webhook(url=f"http://127.0.0.1:{port}/", timeout=0.5))
     assert told.error
     assert (told.kind, told.error.message) == ("timeout", "Webhook timeout after 0.5 seconds: it could not be reached.")
-    assert told.seconds < 1.5
+    assert told.own_seconds < 1.5
 
 
 def test_a_stream_that_has_ended_is_whole_whatever_follows(upstream: Upstream, webhook: Make) -> None:
@@ -198,7 +200,7 @@ def test_a_stream_that_has_ended_is_whole_whatever_follows(upstream: Upstream, w
         upstream.script = sends(flow("Hel", "lo"), then=then)
         told = asked(webhook(timeout=1))
         assert (told.text, told.error) == ("Hello", None)
-        assert told.seconds < 2
+        assert told.own_seconds < 2
 
 
 def test_a_refused_connection(webhook: Make) -> None:
@@ -207,7 +209,7 @@ def test_a_refused_connection(webhook: Make) -> None:
     told = asked(webhook(url=f"http://127.0.0.1:{port}/?key=hidden"))
     assert told.error
     assert (told.kind, told.error.message) == ("unreachable", "The webhook could not be reached: connection refused.")
-    assert told.seconds < 1
+    assert told.own_seconds < 1
 
 
 def test_a_name_that_is_not_known() -> None:
@@ -228,7 +230,7 @@ def test_a_resolver_that_does_not_answer() -> None:
     waiting.set()
     assert told.error
     assert (told.kind, told.error.message) == ("timeout", "Webhook timeout after 0.5 seconds: it could not be reached.")
-    assert told.seconds < 1.5
+    assert told.own_seconds < 1.5
 
 
 def test_no_tls(webhook: Make) -> None:
@@ -277,7 +279,7 @@ def test_an_endless_answer_is_cut_and_costs_no_memory(upstream: Upstream, webhoo
 
     upstream.script = script
     with growth() as grown:
-        told = asked(webhook(timeout=20))
+        told = asked(webhook(timeout=60))
     assert told.error
     most = {"lines": "100000 lines", "items": "100000 lines", "blank items": "100000 lines", "padded items": "8388608 bytes"}.get(what, "1048576 bytes")
     assert (told.kind, told.error.message) == ("bad_response", f"The webhook sent more than {most}.")
@@ -320,11 +322,11 @@ def test_it_stops_when_the_answer_is_no_longer_wanted(upstream: Upstream, webhoo
     upstream.script = script
     wanted = threading.Event()
     threading.Timer(0.4, wanted.set).start()
-    began = time.monotonic()
+    watch = Stopwatch()
     with pytest.raises(Stopped):
         list(webhook().reply(Question([Turn("user", "?")]), Stop(asked=wanted.is_set)))
-    assert time.monotonic() - began < 1.4
-    assert upstream.hung_up.wait(2)
+    assert watch.own_seconds < 1.4
+    assert upstream.hung_up.wait(20)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(({violation
   (one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.html.slice(0, 120) + " " + (node.any[0]?.message ?? "")).slice(0, 3).join(" | ")}`)])"""
 
 
+pytestmark = pytest.mark.long
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 360), ("dark", 360)]
 PARTS = 4
 

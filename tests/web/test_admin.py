@@ -374,6 +374,7 @@ def test_no_width_needs_a_sideways_scroll_of_the_page(visit: Visit, width: int) 
     visit.until(lambda: visit.page.evaluate("document.documentElement.scrollWidth") <= width)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)] if EVERYTHING else [("dark", 360)])
 def test_no_state_breaks_a_rule(furnished: Site, chromium: Any, scheme: str, width: int) -> None:
     found: list[str] = []

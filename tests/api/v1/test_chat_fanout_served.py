@@ -10,6 +10,8 @@ from bisect import bisect_left
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+import pytest
+
 from bench.streams import free_port, served, token
 from tests.api.common.redis_server import own_server
 
@@ -65,6 +67,7 @@ def behind(first: Follower, second: Follower, since: int, upto: int) -> float:
     return late[len(late) // 2]
 
 
+@pytest.mark.long
 def test_two_processes_tell_the_same_with_redis_without_it_and_with_it_again(empty_database: str) -> None:
     settings = {"DATABASE_URL": empty_database, "WEB_CONCURRENCY": "1", "CHAT_ECHO_DELAY_MS": "60", "LOG_LEVEL": "error"}
     with own_server() as redis, ExitStack() as stack:

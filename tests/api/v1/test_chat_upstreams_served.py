@@ -83,6 +83,7 @@ FLOODS = ((ENDLESS, HALF), (LONG_LINE, HALF), (LONG_TEXT, (HALF + "z" * 200_000)
 AT_ONCE = 50
 
 
+@pytest.mark.long
 def test_no_flood_makes_the_worker_grow_and_no_silence_holds_it_up(service: Service) -> None:
     service.upstream.script = GOOD
     assert service.ask(CHAT, message="Hello")[0] == 200
