@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.migrations.raw import Raw
 
-NEWEST = 11
+NEWEST = 13
 SOON = "2030-01-01 00:00:00.000000"
 SOME_TIME_AGO = "2024-05-06 07:08:09.101112"
 
@@ -38,6 +38,9 @@ def fill(raw: Raw, revision: int = NEWEST) -> None:
         hook = raw.insert("personas", name="Flow", kind="webhook", webhook_url="https://flows.example.com/hook", secret_sealed="x", timeout_ms=5000)
         raw.insert("circuits", persona_id=hook, failures=5, opened_at=SOME_TIME_AGO)
         raw.insert("audit_events", action="persona.created", actor_id="owner", subject=hook)
+    if revision >= 13:
+        raw.insert("erasures", user_digest="d", asked_by="self", counts='{"messages": 3}', finished_at=SOME_TIME_AGO)
+        raw.insert("erasures", user_id="owner", account="alice", user_digest="d", asked_by="admin")
 
 
 def _talk(raw: Raw, first: str, second: str, third: str) -> None:

@@ -2,6 +2,7 @@
 
 from chatsvc.core.models.audit_event import AuditEvent
 from chatsvc.core.models.conversation import Conversation
+from chatsvc.core.models.erasure import Erasure
 from chatsvc.core.models.idempotency_key import IdempotencyKey
 from chatsvc.core.models.message import ChatMessage
 from chatsvc.core.models.persona import Circuit, Persona
@@ -16,6 +17,7 @@ __all__ = [
     "ChatSession",
     "Circuit",
     "Conversation",
+    "Erasure",
     "IdempotencyKey",
     "LoginThrottle",
     "Persona",
