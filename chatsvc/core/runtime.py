@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from chatsvc.core import acting, heartbeat, replies, titles
+from chatsvc.core import acting, forgetting, heartbeat, replies, titles
 from chatsvc.core.clients import Clients
 from chatsvc.core.errors import Unavailable
 from chatsvc.core.fanout import Fanout, channel
@@ -290,3 +290,4 @@ class Runtime:
         amount = replies.sweep()
         if amount:
             log.warning("%d replies of workers that are gone were ended with the text saved so far", amount)
+        forgetting.take_up()
