@@ -165,3 +165,7 @@ class AuditList(Paged):
     action = Text(max=50, load_default=None)
     actor_id = Text(max=255, data_key="actorId", load_default=None)
     subject = Text(max=255, load_default=None)
+
+
+class Forget(Schema):
+    keep_account = QueryTruth(data_key="keepAccount", load_default=False)
