@@ -16,6 +16,7 @@ from config_secrets import is_weak, kept_secret
 from config_values import (
     ROOT,
     Limit,
+    ages,
     database_url,
     flag,
     fraction,
@@ -130,6 +131,7 @@ class Settings:
     ratelimit_send: Limit = setting("RATELIMIT_SEND", "60/minute", limit, "Chat and conversation sends per user.")
     ratelimit_key: Limit = setting("RATELIMIT_KEY", "6000/minute", limit, "Requests per API key, for whomever it acts.")
     ratelimit_login: Limit = setting("RATELIMIT_LOGIN", "10/minute", limit, "Sign-ins per address and per account.")
+    ratelimit_privacy: Limit = setting("RATELIMIT_PRIVACY", "10/minute", limit, "Exports and erasures of all that a user has, per user who asks.")
 
     max_sessions_per_agent: int = setting(
         "MAX_SESSIONS_PER_AGENT", "5", whole(1, 10000), "Active plain sessions per user and agent type; one more archives the least recently active."
@@ -187,6 +189,21 @@ class Settings:
         "CHAT_SESSION_TIMEOUT_HOURS", "24", whole(1, 87600), "After so many hours without an answer the cleanup ends an exchange as TIMEOUT."
     )
     audit_days: int = setting("CHAT_AUDIT_DAYS", "365", whole(1, 36500), "How many days audit events are kept.")
+    retention_days: int = setting(
+        "CHAT_RETENTION_DAYS", "0", whole(0, 36500), "Sessions that nobody has touched for so many days are erased by `flask cleanup retention`. 0: never."
+    )
+    retention: tuple[tuple[str, int], ...] = setting(
+        "CHAT_RETENTION",
+        "",
+        ages("ACTIVE", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"),
+        "The same for sessions of one status, such as `COMPLETED=90,FAILED=30`; a status that is not named goes by `CHAT_RETENTION_DAYS`. 0: never.",
+    )
+    ip_retention_days: int = setting(
+        "CHAT_IP_RETENTION_DAYS", "0", whole(0, 36500), "After so many days `flask cleanup addresses` does as `CHAT_IP_RETENTION_MODE` says. 0: never."
+    )
+    ip_retention_mode: str = setting(
+        "CHAT_IP_RETENTION_MODE", "shorten", one_of("shorten", "drop"), "What becomes of old IP addresses: the network is kept (/24, /48), or nothing."
+    )
     cleanup_interval: int = setting("CHAT_SESSION_CLEANUP_INTERVAL", "6", whole(1, 8760), "Hours between two passes of the repeating cleanup.")
 
     @property

@@ -71,6 +71,21 @@ def words(value: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
+def ages(*names: str) -> Callable[[str], tuple[tuple[str, int], ...]]:
+    """Days by name, as in COMPLETED=90,FAILED=30."""
+
+    def parse(value: str) -> tuple[tuple[str, int], ...]:
+        found: dict[str, int] = {}
+        for word in value.split(",") if value else ():
+            name, _, days = (part.strip() for part in word.partition("="))
+            if name not in names or name in found or not re.fullmatch(r"[0-9]{1,5}", days, re.ASCII) or int(days) > 36500:
+                raise ValueError(f"must look like COMPLETED=90,FAILED=30: each of {', '.join(names)} at most once, with 0 (never) to 36500 days")
+            found[name] = int(days)
+        return tuple(found.items())
+
+    return parse
+
+
 def host(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:-]+", value):
         raise ValueError("must be an address or the name of a host")

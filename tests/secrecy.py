@@ -176,7 +176,10 @@ def watch(app: Flask) -> Flask:
         WATCH.learn_settings(settings)
         WATCH.learn_request(user_id)
         place = f"{request.method} {request.path} {response.status_code}"
-        rules = {"hands_out": (request.method, request.path) in HANDS_OUT, "all_users": role == "ADMIN" and "user_id" in request.args}
+        rules = {
+            "hands_out": (request.method, request.path) in HANDS_OUT,
+            "all_users": role == "ADMIN" and ("user_id" in request.args or request.path.endswith("/export")),
+        }
         if rules["hands_out"] and response.is_json:
             told = response.json or {}
             for secret in (told.get("access_token"), told.get("refresh_token"), (told.get("data") or {}).get("key")):

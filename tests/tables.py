@@ -9,7 +9,10 @@ from sqlalchemy import event, text
 
 from chatsvc.extensions import db
 
-TABLES = ("chat_sessions", "conversations", "personas", "idempotency_keys", "users", "revoked_tokens", "login_throttles", "workers", "audit_events", "api_keys")
+TABLES = (
+    *("chat_sessions", "conversations", "personas", "idempotency_keys", "users", "revoked_tokens", "login_throttles", "workers", "audit_events"),
+    *("api_keys", "erasures"),
+)
 # Most tests touch two or three: asking which takes less than emptying all.
 FILLED = text(" UNION ALL ".join(f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {table})" for table in TABLES))
 

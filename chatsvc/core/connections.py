@@ -63,7 +63,15 @@ def _prepare_postgresql(connection: Any, record: object) -> None:
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:
     connection.isolation_level = None  # BEGIN is ours to send
     # Each of the pool's connections has a cache of its own, which fills in time; the system keeps the file at hand for all of them.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-512", f"busy_timeout={STATEMENT_SECONDS * 1000}"):
+    # What is deleted is overwritten in the file.
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        "foreign_keys=ON",
+        "cache_size=-512",
+        f"busy_timeout={STATEMENT_SECONDS * 1000}",
+    ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
     connection.create_function("chat_fold", 1, lambda text: None if text is None else text.casefold(), deterministic=True)
     connection.create_function("chat_now", 0, lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"))

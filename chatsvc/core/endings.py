@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy import Connection as Unit
-from sqlalchemy import and_, func, or_, select, update
 
 from chatsvc.core.database import read, unit
 from chatsvc.core.models import ChatMessage, ChatSession
@@ -50,10 +50,19 @@ def time_out(age: timedelta) -> int:
     return total
 
 
+def count_time_out(age: timedelta) -> int:
+    """How many these are."""
+    return int(read(select(func.count()).select_from(ChatSession).where(*_silent(ago(age))))[0][0])
+
+
+def _silent(before: seconds_ago) -> tuple[ColumnElement[bool], ...]:
+    silent = or_(ChatSession.last_message_at < before, and_(ChatSession.last_message_at.is_(None), ChatSession.created_at < before))
+    return ChatSession.status == "ACTIVE", ChatSession.conversation_id.is_not(None), silent
+
+
 @unit
 def _time_out_some(tx: Unit, before: seconds_ago) -> int:
-    silent = or_(ChatSession.last_message_at < before, and_(ChatSession.last_message_at.is_(None), ChatSession.created_at < before))
-    waiting = (ChatSession.status == "ACTIVE", ChatSession.conversation_id.is_not(None), silent)
+    waiting = _silent(before)
     some = tx.execute(select(ChatSession.id).where(*waiting).limit(BATCH).with_for_update(skip_locked=True, key_share=True)).scalars().all()
     values = {"status": "TIMEOUT", "ended_at": now(), "error_message": TIMED_OUT["message"], "error_kind": TIMED_OUT["kind"]}
     amount = changed(tx, update(ChatSession).where(ChatSession.id.in_(some), *waiting).values(**values)) if some else 0

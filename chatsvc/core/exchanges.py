@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection as Unit
 from sqlalchemy import insert, select, update
 
-from chatsvc.core import acting, conversations, endings, idempotency, personas, replies, turns
+from chatsvc.core import acting, conversations, endings, erasure, idempotency, personas, replies, turns
 from chatsvc.core.database import read, unit
 from chatsvc.core.errors import Conflict, NotFound, Unauthenticated
 from chatsvc.core.idempotency import Claim
@@ -116,6 +116,8 @@ def _answered_for(user_id: str, session_id: str, output: str, signature: str | N
 
 @unit
 def _answered(tx: Unit, user_id: str, session_id: str, output: str, signature: str | None) -> bool:
+    if not erasure.keep_there(tx, session_id):
+        return False  # erased since it was looked at: not even the key of this callback stays
     # An exchange takes one answer at all; a plain session goes on, and what answered one question must not answer the next.
     # No key of a person's holds a blank.
     if not idempotency.take(tx, Claim(user_id, f"callback {session_id} {signature}", "")):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from chatsvc.core import audit, circuits
+from sqlalchemy import Connection as Unit
+
+from chatsvc.core import audit, circuits, erasure
+from chatsvc.core.database import unit
 from chatsvc.core.errors import Unavailable
 from chatsvc.responders.base import Answer, AnswersLater, Question, Responder, ResponderError, Stop
 
@@ -51,7 +54,7 @@ class Guarded:
     def _failed(self, error: ResponderError, question: Question, *, probe: bool) -> bool:
         try:
             circuits.failed(self._persona_id, probe=probe, kind=error.kind)
-            audit.note("webhook.failed", actor=question.user_id, subject=self._persona_id, kind=error.kind, session_id=question.session_id)
+            _note(error, question, self._persona_id)
         except Unavailable as away:
             # What went wrong with the persona is what its person is to be told, not that it could not be counted.
             log.warning("a failure of persona %s was not counted: %s", self._persona_id, away.message)
@@ -63,6 +66,13 @@ class Guarded:
             circuits.give_back(self._persona_id)
         except Unavailable as away:
             log.warning("the probe of persona %s was not given back; the next one waits for it: %s", self._persona_id, away.message)
+
+
+@unit
+def _note(tx: Unit, error: ResponderError, question: Question, persona_id: str) -> None:
+    """Unless the session has been erased meanwhile: then nothing is to say any more whose it was."""
+    if erasure.keep_there(tx, question.session_id):
+        audit.note("webhook.failed", actor=question.user_id, subject=persona_id, kind=error.kind, session_id=question.session_id)
 
 
 class Awaiting:

@@ -71,8 +71,10 @@ def unkept_message(session_id: str, role: str, content: str, status: str = "comp
     return MessageView(None, session_id, "", role, None, content, meta or {}, status, datetime.now(UTC), None, None)
 
 
-def in_session(session_id: str | BindParameter[str], *, newest_first: bool, after: int | BindParameter[int] | None = None) -> Select[Any]:
-    """The live messages of one session, in order (from beyond a message on), for a LIMIT to cut."""
+def in_session(
+    session_id: str | BindParameter[str], *, newest_first: bool, after: int | BindParameter[int] | None = None, deleted_too: bool = False
+) -> Select[Any]:
+    """The messages of one session, the live ones or all, in order (from beyond a message on), for a LIMIT to cut."""
     session, order = ChatMessage.session_id, (ChatMessage.session_id, ChatMessage.id)
     if db.engine.dialect.name == "sqlite":
         bounds = [session == session_id, *([] if after is None else [ChatMessage.id < after if newest_first else ChatMessage.id > after])]
@@ -83,7 +85,7 @@ def in_session(session_id: str | BindParameter[str], *, newest_first: bool, afte
     else:
         here, there = tuple_(*order), tuple_(type_coerce(session_id, Uuid), type_coerce(after, Key))
         bounds = [session >= session_id, here < there] if newest_first else [here > there, session <= session_id]
-    messages = select(*MESSAGE_SO_FAR).where(*bounds, ChatMessage.deleted_at.is_(None))
+    messages = select(*MESSAGE_SO_FAR).where(*bounds, *([] if deleted_too else [ChatMessage.deleted_at.is_(None)]))
     return messages.order_by(*(column.desc() for column in order)) if newest_first else messages.order_by(*order)
 
 

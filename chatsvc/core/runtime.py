@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from chatsvc.core import about, acting, heartbeat, replies, titles
+from chatsvc.core import about, acting, forgetting, heartbeat, replies, titles
 from chatsvc.core.clients import Clients
 from chatsvc.core.errors import Unavailable
 from chatsvc.core.fanout import Fanout, channel
@@ -245,6 +245,7 @@ class Runtime:
                     if began - swept_at > SWEEP_SECONDS:
                         swept_at = began
                         replies.sweep()
+                        forgetting.take_up()
             except Unavailable as error:
                 log.warning("a heartbeat of the replies was missed: %s", error.message)
                 time.sleep(MISSED_SECONDS)

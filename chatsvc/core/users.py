@@ -13,7 +13,7 @@ from typing import Any, Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection as Unit
-from sqlalchemy import literal, select, tuple_, update
+from sqlalchemy import literal, or_, select, tuple_, update
 
 from chatsvc.core import audit, passwords, throttle
 from chatsvc.core.aside import AT_ONCE, aside
@@ -150,9 +150,16 @@ def has_password(username: str, password: str) -> bool:
     return bool(found) and _verify(found[0].password_hash, password)
 
 
+def id_of(id_or_name: str) -> str:
+    """The id of the account that has this id or name; else what was given, which may be the id of somebody who has none here."""
+    found = read(select(User.id).where(or_(User.id == id_or_name, User.username_key == name_key(id_or_name))).order_by(User.id != id_or_name).limit(1))
+    return found[0].id if found else id_or_name
+
+
 @unit
 def _change(tx: Unit, username: str, action: str, /, **values: Any) -> AnyRow:
-    statement = update(User).where(User.username_key == name_key(username)).values(**values, updated_at=one_moment()).returning(*COLUMNS)
+    there = (User.username_key == name_key(username), User.username != "")  # what is left of an account that was erased has no name
+    statement = update(User).where(*there).values(**values, updated_at=one_moment()).returning(*COLUMNS)
     found = tx.execute(statement.execution_options(synchronize_session=False)).one_or_none()
     if found is None:
         raise NotFound("User")
@@ -162,7 +169,7 @@ def _change(tx: Unit, username: str, action: str, /, **values: Any) -> AnyRow:
 
 def everybody(window: Window) -> tuple[Sequence[AnyRow], str | None]:
     """The accounts, oldest first, and the cursor of the next page."""
-    wanted = select(*COLUMNS).order_by(User.created_at, User.id).limit(window.size + 1)
+    wanted = select(*COLUMNS).where(User.username != "").order_by(User.created_at, User.id).limit(window.size + 1)
     rank = 0
     if window.cursor:
         place = unseal("users", window.cursor)

@@ -123,6 +123,9 @@ TABLE: dict[tuple[str, str], Line] = {
     ("GET", KEYS): Line(Allow.ADMIN),
     ("GET", f"{KEYS}/<key_id>"): Line(Allow.ADMIN),
     ("DELETE", f"{KEYS}/<key_id>"): Line(Allow.ADMIN),
+    ("GET", "/api/users/<path:user_id>/export"): Line(),
+    ("DELETE", "/api/users/<path:user_id>/data"): Line(),
+    ("GET", "/api/erasures/<erasure_id>"): Line(Allow.ANYONE, 404),
     ("POST", PERSONAS): Line(Allow.ADMIN, 201, body={"name": "Echo", "kind": "echo"}),
     ("GET", PERSONAS): Line(),
     ("GET", f"{PERSONAS}/<persona_id>"): Line(),
@@ -163,8 +166,10 @@ NOBODY = ("anonymous", "expired")
 SOMEBODY = ("owner", "stranger", "admin")
 # Everybody may know of a persona, and every admin of a key; an unsigned callback is refused before anything is looked up.
 SHARED = [key for key in WITH_IDS if "<persona_id>" in key[1] or "<key_id>" in key[1] or key[1].endswith("/callback")]
+# An admin may name anybody there, whether there is somebody of that id or not: ids of users are whatever an issuer says.
+OF_USERS = [key for key in WITH_IDS if "user_id>" in key[1]]
 UNKNOWN: Ids = {
-    **{name: unknown_id() for name in ("session_id", "conversation_id", "persona_id", "key_id")},
+    **{name: unknown_id() for name in ("session_id", "conversation_id", "persona_id", "key_id", "erasure_id", "path:user_id")},
     **{"message_id": 2**62, "reply_id": 2**62},
 }
 MALFORMED: Ids = dict.fromkeys(UNKNOWN, "not-an-id")
@@ -202,7 +207,8 @@ def furnished(app: Flask) -> World:
     made = World(app, {"owner": factories.person(app, "owner"), "stranger": factories.person(app, "stranger"), "admin": admin})
     for name, person in made.people.items():
         session = person.session(title=f"Secret of {name}", agent_type=None)
-        made.own[name] = {"session_id": session["id"], "message_id": person.message(session["id"], f"Secret of {name}")["id"]}
+        made.own[name] = {"path:user_id": name, "erasure_id": unknown_id(), "session_id": session["id"]}
+        made.own[name]["message_id"] = person.message(session["id"], f"Secret of {name}")["id"]
         made.own[name]["reply_id"] = person.message(session["id"], f"Secret reply to {name}", "assistant")["id"]
         made.own[name]["persona_id"] = data_of(admin.post(PERSONAS, json={"name": f"Echo of {name}", "kind": "echo"}))["personaId"]
         made.own[name]["key_id"] = data_of(admin.post(KEYS, json={"name": f"Key of {name}", "scopes": ["read"]}))["keyId"]
@@ -323,7 +329,7 @@ def test_what_everybody_may_know_of_is_still_not_found_when_it_is_not_there(stil
 
 @pytest.mark.parametrize(("method", "rule"), [key for key in WITH_IDS if key not in SHARED])
 def test_what_is_somebody_elses_looks_like_what_is_not_there(still: World, method: str, rule: str) -> None:
-    for who in SOMEBODY:
+    for who in SOMEBODY if (method, rule) not in OF_USERS else ("owner", "stranger"):
         unknown, malformed = (still.ask(who, method, rule, used(rule, ids)) for ids in (UNKNOWN, MALFORMED))
         assert (unknown.status_code, malformed.status_code) == (404, 404)
         for other in set(SOMEBODY) - {who}:

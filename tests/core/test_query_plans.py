@@ -14,13 +14,17 @@ import pytest
 from sqlalchemy import select
 
 from chatsvc.core import (
+    acting,
     api_keys,
     audit,
+    belongings,
     cleanup,
     conversations,
     endings,
     erasure,
     exchange_stats,
+    exporting,
+    forgetting,
     health,
     idempotency,
     messages,
@@ -382,3 +386,19 @@ def test_verifying_goes_through_the_sessions_by_their_key(database: Database) ->
     assert wrong == []
     # The last one goes through the index of active sessions from end to end, which is what it is for.
     assert [step for statement in [*statements.values()][:-1] for step in whole_tables(explained(statement))] == []
+
+
+@pytest.mark.parametrize("user_id", [big.BUSY, ORDINARY])
+def test_what_a_user_has_is_counted_by_an_index(database: Database, user_id: str) -> None:
+    assert found_without_an_index({"count": partial(belongings.count, user_id, "alice", keep_account=False)}) == {}
+
+
+def test_all_that_a_user_has_is_carried_away_and_erased_by_an_index(database: Database) -> None:
+    """Of one with as few sessions as most; last, since they are gone then."""
+    with acting.acting_for(acting.user(ORDINARY)):
+        carried = {statement.sql: statement for statement in sent_by(lambda: sum(len(rows) for _, rows in exporting.everything(ORDINARY)))}
+        assert [step for statement in carried.values() for step in whole_tables(explained(statement))] == []
+        erased = {statement.sql: statement for statement in sent_by(lambda: forgetting.go_on(forgetting.ask(ORDINARY, by="self")))}
+        assert [step for statement in erased.values() if "VACUUM" not in statement.sql for step in whole_tables(explained(statement))] == []
+    assert belongings.count(ORDINARY, None, keep_account=False) == {}
+    assert list(verify.breaches()) == []

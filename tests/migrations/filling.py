@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.migrations.raw import Raw
 
-NEWEST = 12
+NEWEST = 13
 SOON = "2030-01-01 00:00:00.000000"
 SOME_TIME_AGO = "2024-05-06 07:08:09.101112"
 
@@ -31,6 +31,10 @@ def fill(raw: Raw, revision: int = NEWEST) -> None:
     if revision >= 6:
         raw.insert("idempotency_keys", user_id="owner", key="k1", fingerprint="f", status=201, body="{}", session_id=sessions[0])
         raw.insert("idempotency_keys", user_id="owner", key="k2", fingerprint="f")
+    _fill_later(raw, revision)
+
+
+def _fill_later(raw: Raw, revision: int) -> None:
     if revision >= 9:
         raw.insert("workers", id="w1")
         raw.run("INSERT INTO reply_chunks (message_id, at, user_id, text) SELECT id, 0, user_id, 'so far' FROM chat_messages WHERE status = 'streaming'")
@@ -40,6 +44,9 @@ def fill(raw: Raw, revision: int = NEWEST) -> None:
         raw.insert("audit_events", action="persona.created", actor_id="owner", subject=hook)
     if revision >= 12:
         raw.insert("api_keys", name="Shop", digest="f" * 64, last_four="Ab12", scopes="read write")
+    if revision >= 13:
+        raw.insert("erasures", user_digest="d", asked_by="self", counts='{"messages": 3}', finished_at=SOME_TIME_AGO)
+        raw.insert("erasures", user_id="owner", account="alice", user_digest="d", asked_by="admin")
 
 
 def _talk(raw: Raw, first: str, second: str, third: str) -> None:

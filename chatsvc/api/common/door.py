@@ -45,6 +45,7 @@ class Route:
     limited: bool = True
     sends: bool = False
     stream: bool = False
+    lines: bool = False
     # Where answers come in an envelope: its words when all went well.
     says: str = ""
     page: bool = False

@@ -35,6 +35,13 @@ def _uuid(noun: str) -> Callable[[str], str]:
     return read
 
 
+def user_id(text: str) -> str:
+    """Whatever the `sub` of a token may be."""
+    if not 1 <= len(text) <= 255 or "\0" in text:
+        raise NotFound("User")
+    return text
+
+
 READERS: dict[str, Callable[[str], Any]] = {
     "session_id": _uuid("Session"),
     "conversation_id": _uuid("Conversation"),
@@ -42,6 +49,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "key_id": _uuid("API key"),
     "message_id": message_id,
     "reply_id": reply_id,
+    "erasure_id": _uuid("Erasure"),
+    "user_id": user_id,
 }
 
 

@@ -177,3 +177,7 @@ class ApiKeyCreate(Schema):
 
 class ApiKeyList(Paged):
     limit = limit()
+
+
+class Forget(Schema):
+    keep_account = QueryTruth(data_key="keepAccount", load_default=False)

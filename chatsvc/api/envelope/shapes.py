@@ -200,3 +200,15 @@ class ApiKeyMadeOut(ApiKeyOut):
 class ApiKeysOut(Schema):
     keys = fields.List(fields.Nested(ApiKeyOut))
     pagination = fields.Nested(PagesOut)
+
+
+class ReceiptOut(Schema):
+    receipt_id = fields.UUID(data_key="receiptId")
+    status = fields.String()
+    asked_by = fields.String(data_key="askedBy")
+    keeps_account = fields.Boolean(data_key="keepsAccount")
+    counts = fields.Dict(keys=fields.String(), values=fields.Integer())
+    user_digest = fields.String(data_key="userDigest")
+    file_rewritten = fields.Boolean(data_key="fileRewritten", allow_none=True)
+    started_at = fields.DateTime(data_key="startedAt")
+    finished_at = fields.DateTime(data_key="finishedAt", allow_none=True)

@@ -8,6 +8,7 @@ from typing import Any
 from chatsvc.api.common.door import Door, Route
 from chatsvc.api.common.wire import envelope_error as error
 from chatsvc.core.api_keys import PREFIX
+from chatsvc.core.belongings import NAMES as COUNTED
 from chatsvc.core.exchange_stats import Figures
 from chatsvc.core.paging import Page
 
@@ -20,12 +21,14 @@ __all__ = [
     "conversations",
     "enveloped",
     "error",
+    "event",
     "exchange",
     "figures",
     "message",
     "messages",
     "persona",
     "personas",
+    "receipt",
     "series",
     "session",
     "sessions",
@@ -155,11 +158,25 @@ def series(days: dict[date, Figures]) -> list[Body]:
     return [{"day": day.isoformat(), **figures(found)} for day, found in days.items()]
 
 
+def receipt(row: Any) -> Body:
+    return {
+        "receiptId": row.id,
+        "status": "FINISHED" if row.finished_at else "RUNNING",
+        "askedBy": row.asked_by,
+        "keepsAccount": row.keeps_account,
+        "counts": {name: row.counts.get(name, 0) for name in COUNTED},
+        "userDigest": row.user_digest,
+        "fileRewritten": row.scrubbed,
+        "startedAt": utc(row.started_at),
+        "finishedAt": utc(row.finished_at),
+    }
+
+
 def audit_events(page: Page) -> Body:
-    return {"events": [_event(row) for row in page.rows], "pagination": _pages(page)}
+    return {"events": [event(row) for row in page.rows], "pagination": _pages(page)}
 
 
-def _event(row: Any) -> Body:
+def event(row: Any) -> Body:
     return {
         "eventId": row.id,
         "action": row.action,

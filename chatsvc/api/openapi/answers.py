@@ -93,6 +93,10 @@ def success(route: Route, note: Note, schemas: list[str], *, envelope: bool) -> 
         found["description"] = "The reply as it is written."
         schema = {"type": "string", "description": prose.STREAM, "x-events": {name: ref("schemas", one) for name, one in prose.EVENTS.items()}}
         found["content"] = {"text/event-stream": {"schema": schema, "examples": _named({"A whole stream": examples.STREAM})}}
+    elif route.lines:
+        found["description"] = "All of it, line by line."
+        schema = {"type": "string", "description": prose.EXPORT}
+        found["content"] = {"application/x-ndjson": {"schema": schema, "examples": _named({"A whole export": examples.EXPORT})}}
     elif route.status != 204 and not schemas:
         found["content"] = _json({"type": "object"}, {})
     elif schemas:

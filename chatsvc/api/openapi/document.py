@@ -95,7 +95,7 @@ def _reference(schema: type[Schema], converter: Converter) -> str:
 
 
 def _path_parameters(path: str) -> list[Json]:
-    kinds = {name: parts.MESSAGE_ID if name in NUMBERS else parts.UUID for name in re.findall(r"{([^}]+)}", path)}
+    kinds = {name: parts.MESSAGE_ID if name in NUMBERS else parts.USER_ID if name == "user_id" else parts.UUID for name in re.findall(r"{([^}]+)}", path)}
     return [{"name": name, "in": "path", "required": True, "schema": schema} for name, schema in kinds.items()]
 
 

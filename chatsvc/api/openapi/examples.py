@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatsvc.api.openapi.examples_envelope import ENVELOPE
+import orjson
+
+from chatsvc.api.openapi.examples_envelope import ENVELOPE, ENVELOPE_MESSAGE, ENVELOPE_SESSION
 from chatsvc.api.openapi.prose import stream_example
 from chatsvc.api.openapi.story import ANSWERED_AT, ASKED_AT, CURSOR, QUESTION, REPLY, SESSION_ID, TOKEN, USER_ID
 
@@ -125,3 +127,12 @@ EXAMPLES: dict[str, Json] = {
 }
 
 STREAM = stream_example(EXAMPLES["V1StreamSession"]["session"], {"assistant_message": ASSISTANT_MESSAGE}, ("We integrate ", "with Stripe ", "and Adyen."))
+EXPORT = "".join(
+    orjson.dumps(one).decode() + "\n"
+    for one in (
+        {"type": "export", "format": 1, "userId": USER_ID, "startedAt": "2026-11-20T10:00:00.000Z"},
+        {"type": "session", **ENVELOPE_SESSION, "agentType": None, "titleFrom": "person", "deletedAt": None},
+        {"type": "message", **ENVELOPE_MESSAGE, "agentType": None, "replyTo": None, "editedAt": None, "deletedAt": None},
+        {"type": "end", "complete": True, "counts": {"session": 1, "message": 1}, "finishedAt": "2026-11-20T10:00:00.021Z"},
+    )
+)

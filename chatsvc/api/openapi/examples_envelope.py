@@ -104,6 +104,27 @@ API_KEY: Json = {
     "lastUsedAt": None,
     "revokedAt": None,
 }
+RECEIPT: Json = {
+    "receiptId": "5a1d7c0e-3c55-4a2b-9d0e-8f1b2c3d4e5f",
+    "status": "FINISHED",
+    "askedBy": "self",
+    "keepsAccount": False,
+    "counts": {
+        "sessions": 12,
+        "messages": 340,
+        "conversations": 2,
+        "idempotencyKeys": 5,
+        "revokedTokens": 1,
+        "signInRecords": 2,
+        "auditEvents": 9,
+        "apiKeys": 0,
+        "accounts": 1,
+    },
+    "userDigest": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+    "fileRewritten": True,
+    "startedAt": _ASKED_MS,
+    "finishedAt": _ANSWERED_MS,
+}
 
 ENVELOPE: dict[str, Json] = {
     "EnvelopeApiKeyCreate": {
@@ -154,6 +175,14 @@ ENVELOPE: dict[str, Json] = {
     "EnvelopeStatsByDay": {"With a series": {**FIGURES, "series": [{"day": "2026-11-20", **FIGURES}]}},
     "EnvelopeCleanup": {"Older than a day": {"maxAgeHours": 24}},
     "EnvelopeCleaned": {"Done": {"timedOut": 3}},
+    "EnvelopeReceipt": {"Done": RECEIPT},
+    "EnvelopeErasureBegun": {
+        "Begun": {
+            "success": True,
+            "message": "Erasure begun; its receipt says when it is finished",
+            "data": {**RECEIPT, "status": "RUNNING", "fileRewritten": None, "finishedAt": None},
+        }
+    },
     "EnvelopeAudit": {
         "A page": {
             "events": [

@@ -94,6 +94,17 @@ NOTES: dict[str, Note] = {
     ),
     "envelope_api_keys.index": Note("Revoked and expired ones too."),
     "envelope_api_keys.revoke": Note("Refused from then on, at once; streams that it opened end within seconds. Revoking twice changes nothing."),
+    "envelope_people.carry_away": Note(
+        "Your own, or anybody's for an admin. Read as it is sent, so it is as long as it is; at most `RATELIMIT_PRIVACY` of them.",
+        given=("Content-Disposition",),
+    ),
+    "envelope_people.forget": Note(
+        "Your own, or anybody's for an admin: sessions, messages, conversations, kept answers, sign-in records and the local account; events no longer say "
+        "who it was. What was revoked stays revoked. 200 when it is done within a few seconds; else 202, and it goes on by itself. Asked again while it "
+        "goes on, it is the same erasure. What is begun anew afterwards is new.",
+        also={202: "EnvelopeErasureBegun"},
+    ),
+    "envelope_people.receipt": Note("Whoever has its id may read it, since the account may be gone. It names nobody."),
     "app_sessions.create": Note("Without an agent type, so it is not counted towards any cap."),
     "app_sessions.index": Note("`deleted=true`: those that can be restored. `Link` names the next part.", many=True, given=("Link",)),
     "app_sessions.remove": Note("Gone from every face until it is restored; a reply that is being written is stopped."),

@@ -21,6 +21,7 @@ def record(optional: tuple[str, ...] = (), **properties: Json) -> Json:
 
 STRING = {"type": "string"}
 UUID = {"type": "string", "format": "uuid"}
+USER_ID = {"type": "string", "minLength": 1, "maxLength": 255, "description": "The `sub` of a token, or the id of a local account."}
 MESSAGE = ref("schemas", "V1Message")
 MESSAGE_ID = {"type": "integer", "format": "int64", "minimum": 1}
 SECONDS = {"type": "integer", "minimum": 1, "description": "Seconds for which the access token is good."}
@@ -43,6 +44,7 @@ SCHEMAS: dict[str, Json] = {
     "AppCookies": record(token_type={"const": "cookie"}, expires_in=SECONDS, csrf_token=STRING),
     "EnvelopeTaken": record(success={"const": True}, message=STRING, data=ref("schemas", "EnvelopeExchange")),
     "EnvelopeExchangeFailure": record(success={"const": False}, message=STRING, data=ref("schemas", "EnvelopeExchange")),
+    "EnvelopeErasureBegun": record(success={"const": True}, message=STRING, data=ref("schemas", "EnvelopeReceipt")),
     "HealthUnready": record(status={"const": "unavailable"}, checks={"type": "object", "additionalProperties": STRING}),
 }
 
@@ -116,6 +118,11 @@ FACTS: dict[str, Json] = {
     "EnvelopeTitleChange.title": {"description": "Null: the title is made from the first message again."},
     "EnvelopeMetaChange.meta": {"description": "Replaces what was there. At most 16 KiB of JSON, nested at most 32 levels deep."},
     "EnvelopeErased.deletedMessages": {"description": "How many messages went with it, soft-deleted ones included.", "minimum": 0},
+    "EnvelopeReceipt.status": {"enum": ["RUNNING", "FINISHED"]},
+    "EnvelopeReceipt.askedBy": {"enum": ["self", "admin", "command"]},
+    "EnvelopeReceipt.counts": {"description": "How many rows of each kind were erased, or do not say any more whose they are."},
+    "EnvelopeReceipt.userDigest": {"description": "Says whose it is to whoever has the service's key and the id, and to nobody else."},
+    "EnvelopeReceipt.fileRewritten": {"description": "Of SQLite: whether the file was written anew afterwards. Null on PostgreSQL."},
     "AppSession.title": {"description": "`New chat` while it has none."},
     "AppSession.last_message_at": {"description": "When the newest message was made; editing does not move it."},
     "AppSessionRename.title": {"description": "Null: the title is made from the first message again."},
@@ -148,6 +155,7 @@ HEADERS: dict[str, Json] = {
     "Retry-After": _header("After how many seconds a new try makes sense.", type="integer", minimum=1),
     "Idempotent-Replayed": _header("`true` when this answer was given before, to the first request with this key.", type="string", enum=["true"]),
     "Link": _header("The next part of the list, while there is one.", type="string", examples=['</auths/users?limit=50&cursor=…>; rel="next"']),
+    "Content-Disposition": _header("A name for the file.", type="string"),
     "WWW-Authenticate": _header("How to sign in.", type="string", enum=["Bearer"]),
     "Set-Cookie": _header(
         f"With `X-Session: cookie`: `{ACCESS_COOKIE}` and others, HttpOnly and SameSite=Strict, and the readable `{CSRF_COOKIE}`.", type="string"
@@ -220,6 +228,7 @@ QUERIES = {
     "order": "`asc`: oldest first.",
     "user_id": "Your own id; an admin may give anyone's.",
     "deleted": "True: those that have been deleted and can be restored.",
+    "keepAccount": "True: the local account stays, with its name and password, and only what it has goes.",
     "message_limit": "How many of the newest messages.",
     "is_active": "True: those in use. False: those that have ended.",
 }

@@ -55,6 +55,20 @@ comment = ": ping" LF LF
 ```
 """
 
+EXPORT = """\
+One JSON object on each line, told apart by `type`. First `export` (`format` is 1); then `account` (if there is one here; never its password), `conversation`,
+`session` with each `message` of it (and of an exchange, `meta`) after it, `idempotencyKey`, `revokedToken`, `signInRecord`, `auditEvent`, as many as there are,
+deleted ones too, each as it was when it was read. Last `end` with `"complete": true` and how many there were of each; or `error`, which says what went
+wrong. A file that ends with neither was cut off.
+
+```
+export = first *row (end / error)
+first  = {"type": "export", "format": 1, "userId", "startedAt"} LF
+end    = {"type": "end", "complete": true, "counts", "finishedAt"} LF
+error  = {"type": "error", "complete": false, "message", "counts"} LF
+```
+"""
+
 EVENTS = {"session": "V1StreamSession", "delta": "V1StreamDelta", "done": "V1StreamDone", "error": "V1StreamError"}
 
 

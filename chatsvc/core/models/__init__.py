@@ -3,6 +3,7 @@
 from chatsvc.core.models.api_key import ApiKey
 from chatsvc.core.models.audit_event import AuditEvent
 from chatsvc.core.models.conversation import Conversation
+from chatsvc.core.models.erasure import Erasure
 from chatsvc.core.models.idempotency_key import IdempotencyKey
 from chatsvc.core.models.message import ChatMessage
 from chatsvc.core.models.persona import Circuit, Persona
@@ -18,6 +19,7 @@ __all__ = [
     "ChatSession",
     "Circuit",
     "Conversation",
+    "Erasure",
     "IdempotencyKey",
     "LoginThrottle",
     "Persona",

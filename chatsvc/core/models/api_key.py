@@ -15,7 +15,7 @@ SCOPES = "'read', 'write', 'admin', 'read write', 'read admin', 'write admin', '
 
 class ApiKey(Model):
     __tablename__ = "api_keys"
-    __table_args__ = (CheckConstraint(f"scopes IN ({SCOPES})", name="scopes"), Index("idx_api_keys_created_at", "created_at", "id"))
+    __table_args__ = (CheckConstraint(f"scopes IN ({SCOPES})", name="scopes"), Index("idx_api_keys_created_at", "created_at", "id"), Index(None, "created_by"))
 
     id: Mapped[str] = mapped_column(Uuid, primary_key=True)
     name: Mapped[str] = mapped_column(String(255))

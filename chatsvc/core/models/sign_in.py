@@ -15,7 +15,7 @@ class RevokedToken(Model):
     """A token, or all tokens of one sign-in, that stopped being good before it expired."""
 
     __tablename__ = "revoked_tokens"
-    __table_args__ = (Index(None, "expires_at"),)
+    __table_args__ = (Index(None, "expires_at"), Index(None, "user_id"))
 
     token_id: Mapped[str] = mapped_column(String(100), primary_key=True)
     user_id: Mapped[str] = mapped_column(String(255))

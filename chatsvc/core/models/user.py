@@ -7,13 +7,20 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chatsvc.core.models.indexes import partial_index
 from chatsvc.core.models.types import Moment
 from chatsvc.extensions import Model
+
+ERASED = "username = ''"  # what is left of an account
 
 
 class User(Model):
     __tablename__ = "users"
-    __table_args__ = (CheckConstraint("role IN ('USER', 'ADMIN')", name="role"), Index("idx_users_created_at", "created_at", "id"))
+    __table_args__ = (
+        CheckConstraint("role IN ('USER', 'ADMIN')", name="role"),
+        Index("idx_users_created_at", "created_at", "id"),
+        partial_index("idx_users_erased", "disabled_at", where=ERASED),
+    )
 
     # Text and not a native UUID: it is compared with the `sub` of tokens, which may be any string.
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
