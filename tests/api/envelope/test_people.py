@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from chatsvc.core import acting, cleanup, erasure, exchanges, forgetting, guard, sessions, users
+from chatsvc.core import runtime as running
 from chatsvc.core.errors import Conflict, Unavailable
 from chatsvc.core.paging import Window
 from chatsvc.responders.base import Question, ResponderError
@@ -268,15 +269,15 @@ def test_what_takes_long_is_answered_at_once_and_goes_on(app: Flask, owner: Pers
     assert receipt(app, begun["receiptId"])["counts"]["messages"] == 6
 
 
-def test_one_whose_process_died_is_taken_up_by_another(app: Flask, owner: Person) -> None:
+def test_one_whose_process_died_is_taken_up_by_another(app: Flask, owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "SWEEP_SECONDS", 0.05)
     fill_plainly(app, 3)
     with app.app_context(), acting.acting_for(acting.user("owner")):
         receipt_id = forgetting.ask("owner", by="self")
         assert forgetting._step(receipt_id)
         assert forgetting.take_up() == 0, "somebody may be at it yet"
     rows.run(app, "UPDATE erasures SET seen_at = '2026-01-01 00:00:00.000000'")
-    with app.app_context():
-        app.extensions["chatsvc.runtime"]._sweep()
+    app.extensions["chatsvc.runtime"].start()
     until(lambda: receipt(app, receipt_id)["status"] == "FINISHED")
     assert rows.count(app, "chat_sessions") == 0
 
