@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LISTS = ("requirements.txt", "requirements-dev.txt", "bench/requirements.txt")
+LISTS = ("requirements.txt", "requirements-otel.txt", "requirements-dev.txt", "bench/requirements.txt")
 CODE = ("chatsvc", "migrations", "tools", "gunicorn.conf.py", *sorted(one.name for one in ROOT.glob("*.py") if one.name != "gunicorn.conf.py"))
 SECONDS = 600
 

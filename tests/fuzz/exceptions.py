@@ -51,6 +51,7 @@ HUGE = "body holds a whole number beyond 64 bits"
 NUL = r"\w+ must not contain the character U\+0000"
 ADDRESS = r"(webhookUrl|baseUrl) must .*"
 NAME = r"username must not .*"
+KEYS = r"X-API-Key cannot be sent together with Authorization.*|X-On-Behalf-Of (goes with X-API-Key|is required|must be a user's id).*"
 STORED = r"(webhookUrl is required|answers can be callback only|secret is required) .*"
 
 
@@ -82,8 +83,9 @@ EXCEPTIONS: tuple[Excepted, ...] = (
     Excepted(
         "RejectedPositiveData",
         "OpenAPI has no words for parameters of a query that exclude or bound each other; made-up cursors, and U+0000 in any text, "
-        "are refused as the introduction of the document says; so are numbers beyond 64 bits; hosts, ports and names are bounded by more than a pattern, and white space is more to Python than to a pattern",
-        only(TOGETHER, CURSOR, NUL, HUGE, BLANK, ADDRESS, NAME),
+        "are refused as the introduction of the document says; so are numbers beyond 64 bits; hosts, ports and names are bounded by more than a pattern, and white space is more to Python than to a pattern; "
+        "a token and a key exclude each other, which no scheme of security says",
+        only(TOGETHER, CURSOR, NUL, HUGE, BLANK, ADDRESS, NAME, KEYS),
     ),
     Excepted(
         "RejectedPositiveData",
