@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import functools
 import importlib
 import itertools
 import json
@@ -42,7 +43,7 @@ JUDGED, WALKS = ROOT / ".mutants" / "judged.json", ROOT / ".mutants" / "walks.js
 GOAL = 0.85
 # How long a copy may take: so many times what its tests took when lines were counted, and some more for a busy machine.
 TIMES_AS_LONG, MORE_SECONDS, COLD_SECONDS = 6, 20, 90
-WALK_AT_ONCE, WALK_SECONDS = 40, 400
+WALK_AT_ONCE, WALK_SECONDS = 15, 300
 
 
 @dataclass
@@ -73,14 +74,15 @@ class Bench:
 class Judge:
     """Knows which tests pass as things are, and which have killed."""
 
-    def __init__(self, walks: judges.Walks, paths: set[str]) -> None:
+    def __init__(self, walks: judges.Walks, paths: set[str], there: set[str]) -> None:
+        self.there = there
         self.walks, self.order = walks, judges.Order(walks)
         self.trees = {path: ast.parse((ROOT / path).read_text()) for path in paths}
-        self.good, self.bad = set[tuple[str, str]](), set(walks.failed)
+        self.good, self.bad = set[str](), set(walks.failed)
 
     def of(self, mutant: Mutant, bench: Bench) -> tuple[str, int, str]:
         """What becomes of it, how many tests were asked, and which has noticed."""
-        tests = judges.judges_of(mutant, self.trees[mutant.path], self.walks.lines[mutant.path]) - self.bad
+        tests = judges.judges_of(mutant, self.trees[mutant.path], self.walks.lines[mutant.path]) & self.there - self.bad
         asked = 0
         cold = not mutant.function or (mutant.path, mutant.function) in bench.early
         for engine, batch in self.order.batches(mutant, tests):
@@ -100,13 +102,13 @@ class Judge:
         return ("survived" if asked else "not run"), asked, ""
 
     def sure(self, mutant: Mutant, fate: str, test: str, bench: Bench, kind: str) -> bool:
-        """Whether this test passes without the wrong line, and does the same again with it."""
-        if (kind, test) not in self.good:
+        """Whether this test does the same again with the wrong line; and passes without it, which one that was walked with has shown already."""
+        if kind == COLD and test not in self.good:
             if bench.ask(kind, self.job(None, [test], kind)).fate != warm.PASSED:
                 self.bad.add(test)
                 print(f"not asked any more, since it fails as things are: {test}", flush=True)  # noqa: T201
                 return False
-            self.good.add((kind, test))
+            self.good.add(test)
         return bench.ask(kind, self.job(mutant, [test], kind)).fate == fate
 
     def job(self, mutant: Mutant | None, tests: list[str], kind: str) -> Job:
@@ -114,92 +116,9 @@ class Judge:
         return Job(mutant.path if mutant else "", mutant.text if mutant else "", tests, seconds)
 
 
-<<<<<<< HEAD
-def judges_of(mutant: Mutant, tree: ast.Module, contexts: dict[int, set[str]], chance: random.Random) -> list[str]:
-    """The tests that run these lines, those of the module's own name first."""
-    lines = lines_of(mutant, tree)
-    order = sorted({test for line, tests in contexts.items() if line in lines for test in tests})
-    chance.shuffle(order)
-    stem = Path(mutant.path).stem.rstrip("s")
-    return sorted(order, key=lambda test: stem not in test.partition("::")[0])
-
-
-def walked(data: CoverageData, path: str) -> dict[int, set[str]]:
-    """By line: the tests that run it."""
-    found = data.contexts_by_lineno(str(ROOT / path))
-    return {line: {context.rpartition("|")[0] for context in contexts if "::" in context} for line, contexts in found.items()}
-
-
-def copied(into: Path) -> Path:
-    """A tree of its own; what is not code is a link to ours."""
-    leave = shutil.ignore_patterns(".git", ".venv*", "instance", ".coverage", ".hypothesis", "__pycache__", ".*_cache", "mutants")
-    shutil.copytree(ROOT, into, copy_function=lambda a, b: shutil.copy2(a, b) if a.endswith(".py") else os.link(a, b), ignore=leave)
-    (into / ".venv").symlink_to(ROOT / ".venv")
-    return into
-
-
-class Only:
-    """Lets these tests run and no others of their files; takes the names of those that fail."""
-
-    def __init__(self, tests: list[str]) -> None:
-        self.wanted = set(tests)
-        self.found: list[str] = []
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if item.nodeid in self.wanted]
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            self.found.append(report.nodeid)
-
-
-def _run(tree: Path, tests: list[str], into: Path | None) -> None:
-    """In a process of its own: the tests, until one fails; or all of them, and which failed is written down."""
-    os.setsid()
-    os.chdir(tree)
-    sys.path.insert(0, str(tree))
-    for name in [name for name in sys.modules if name.split(".")[0] in ("tests", "chatsvc", "bench", "tools", "config", "config_secrets", "config_values")]:
-        del sys.modules[name]
-    out, only = io.StringIO(), Only(tests)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        files = sorted({test.partition("::")[0] for test in tests})
-        quiet = ["-q", *(["-x"] if into is None else []), *(word for name in ("cacheprovider", "cov", "rerunfailures") for word in ("-p", f"no:{name}"))]
-        code = pytest.main([*quiet, *files], plugins=[only])
-    if os.environ.get("CHAT_MUTANTS_SHOW"):
-        os.write(2, out.getvalue().encode())
-    if into is not None:
-        into.write_text(json.dumps(only.found))
-    # A wrong line may keep the tests from being loaded at all; that they are not there is another matter.
-    failed = code in (1, 2, 3) or (code == 4 and "loading conftest" in out.getvalue())
-    os._exit(FAILED if failed else PASSED if code == 0 else NOT_RUN)
-
-
-def fails(tree: Path, tests: list[str], seconds: float, into: Path | None = None) -> str:
-    """What becomes of a tree under these tests."""
-    process = _fork.Process(target=_run, args=(tree, tests, into))
-    process.start()
-    process.join(seconds)
-    late = process.exitcode is None
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid or 0, signal.SIGKILL)  # and whatever service it has started
-    process.join()
-    return "timed out" if late else {PASSED: "survived", FAILED: "killed"}.get(process.exitcode or 0, "not run")
-
-
-def judge(mutant: Mutant, tree: Path, tests: list[str]) -> tuple[str, int]:
-    file = tree / mutant.path
-    file.write_text(mutant.text)
-    try:
-        for some, seconds in ((near(tests), FIRST_SECONDS), (tests[:ALL], SECONDS)):
-            if some and (fate := fails(tree, some, seconds)) != "survived":
-                return fate, len(some)
-        return ("survived", min(ALL, len(tests))) if tests else ("not run", 0)
-    finally:
-        shutil.copy2(ROOT / mutant.path, file)
-=======
+@functools.cache
 def all_mutants() -> list[tuple[str, Mutant]]:
     return [(subject, one) for subject, modules in SUBJECTS.items() for module in modules for one in mutants_of(ROOT / f"chatsvc/{module}.py", ROOT)]
->>>>>>> 51f9083 (Judge wrong lines by copies of a process that has the tests loaded)
 
 
 def equivalents() -> dict[str, str]:
@@ -283,7 +202,7 @@ def run(some: list[tuple[str, Mutant]], workers: int, until: float) -> list[Judg
     known, judged, free = equivalents(), list[Judged](), Queue[Bench]()
     found, walks = benches(workers), judges.Walks(WALKS)
     walk(found, walks)
-    judge = Judge(walks, {mutant.path for _, mutant in some})
+    judge = Judge(walks, {mutant.path for _, mutant in some}, {test for tests in found[0].tests.values() for test in tests})
     for bench in found:
         free.put(bench)
 
