@@ -100,14 +100,22 @@ def test_who_has_killed_a_neighbour_goes_first_then_one_of_each_file_and_the_qui
     assert order.within_bounds(order.of(found[0], tests)) == ["other.py::slow[sqlite]"]
 
 
-def test_what_was_walked_over_is_kept_from_run_to_run(tmp_path: Path) -> None:
-    path = tmp_path / "of_its_own" / "walks.json"
-    walks = Walks(path)
-    walks.add({"seconds": {"a": 1, "b": 2}, "failed": ["b"], "lines": {"x.py": {"3": ["a", "b", ""], "4": ["b"]}}})
+def test_what_was_walked_over_is_kept_until_a_file_changes(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    for file in ("x.py", "tests/a.py", "tests/b.py"):
+        (tmp_path / file).write_text("1")
+    path, a, b = tmp_path / "kept" / "walks.json", "tests/a.py::one", "tests/b.py::one"
+    walks = Walks(path, tmp_path)
+    walks.add({"seconds": {a: 1, b: 2}, "failed": [b], "lines": {"x.py": {"3": [a, b, ""], "4": [b]}}})
     walks.keep()
-    again = Walks(path)
-    assert (again.seconds, again.failed, again.took(["a", "c"])) == ({"a": 1, "b": 2}, {"b"}, 1.5)
-    assert again.lines == {"x.py": {3: {"a", "b"}, 4: {"b"}}}
+    again = Walks(path, tmp_path)
+    assert (again.seconds, again.failed, again.took([a, "c"])) == ({a: 1, b: 2}, {b}, 1.5)
+    assert again.lines == {"x.py": {3: {a, b}, 4: {b}}}
+    (tmp_path / "tests/b.py").write_text("2")
+    again = Walks(path, tmp_path)
+    assert (again.seconds, again.failed, again.lines) == ({a: 1}, set(), {"x.py": {3: {a}, 4: set()}})
+    (tmp_path / "x.py").write_text("2")
+    assert Walks(path, tmp_path).seconds == {}
 
 
 def test_the_wrong_line_is_the_one_that_runs(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import itertools
 import json
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 from tools.mutations import Mutant
 from tools.warm import ENGINES, is_of
+from tools.wrong import ROOT
 
 # What runs a service of its own (whose lines are not spoilt), asks for every route in turn, or says nothing of these modules.
 ASKED = ("tests/core", "tests/api", "tests/commands/test_cleanup.py", "tests/commands/test_users.py")
@@ -57,11 +59,16 @@ def judges_of(mutant: Mutant, tree: ast.Module, contexts: dict[int, set[str]]) -
 
 
 class Walks:
-    """What each test walked over, how long it took, and which failed; kept from run to run."""
+    """What each test walked over, how long it took, and which failed; kept from run to run, for as long as what is spoilt and the file of the test
+    are what they were."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, root: Path = ROOT) -> None:
+        self.path, self.root = path, root
         found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        digests: dict[str, str] = found.get("digests", {})
+        changed = {file for file, digest in digests.items() if digest != self._digest(file)}
+        if any(not file.startswith("tests/") for file in changed):
+            found = {}  # its lines stand elsewhere now
         self.seconds: dict[str, float] = found.get("seconds", {})
         self.failed: set[str] = set(found.get("failed", ()))
         self.lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -70,6 +77,17 @@ class Walks:
             for line, tests in lines.items():
                 self.lines[file][int(line)] = {names[number] for number in tests}
         self._lock = threading.Lock()
+        self._forget({test for test in self.seconds if test.partition("::")[0] in changed})
+
+    def _forget(self, tests: set[str]) -> None:
+        self.failed -= tests
+        self.seconds = {test: seconds for test, seconds in self.seconds.items() if test not in tests}
+        for some in (some for lines in self.lines.values() for some in lines.values()):
+            some.difference_update(tests)
+
+    def _digest(self, file: str) -> str:
+        path = self.root / file
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
     def add(self, found: dict[str, Any]) -> None:
         with self._lock:
@@ -84,7 +102,8 @@ class Walks:
             numbers = {test: number for number, test in enumerate(self.seconds)}
             lines = {file: {line: sorted(numbers[test] for test in tests) for line, tests in some.items()} for file, some in self.lines.items()}
             self.path.parent.mkdir(exist_ok=True)
-            self.path.write_text(json.dumps({"seconds": self.seconds, "failed": sorted(self.failed), "lines": lines}))
+            digests = {file: self._digest(file) for file in {*self.lines, *(test.partition("::")[0] for test in self.seconds)}}
+            self.path.write_text(json.dumps({"seconds": self.seconds, "failed": sorted(self.failed), "lines": lines, "digests": digests}))
 
     def took(self, tests: Iterable[str]) -> float:
         return sum(self.seconds.get(test, UNKNOWN_SECONDS) for test in tests)
