@@ -240,6 +240,7 @@ def serve(session: pytest.Session, plugin: Loaded, engine: str, end: Connection,
     tables, extensions = importlib.import_module("tests.tables"), importlib.import_module("chatsvc.extensions")
     with app.app_context():
         extensions.db.engine.dispose()  # no copy may use a connection of ours
+    gc.unfreeze()  # what is frozen is not among the objects
     functions = [one for one in gc.get_objects() if isinstance(one, FunctionType) and one.__code__.co_filename.startswith(str(ROOT / "chatsvc"))]
     gc.freeze()
     end.send((early, list(items)))

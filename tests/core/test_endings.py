@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from chatsvc.core import endings
+from chatsvc.core.models.types import ago
 from chatsvc.extensions import db
 from tests.api.v1 import rows
 from tests.factories import unknown_id
@@ -57,6 +58,14 @@ def silent(app: Flask) -> str:
     session_id = rows.exchange(app, status="ACTIVE")
     rows.run(app, "UPDATE chat_sessions SET created_at = created_at - interval '2 hours' WHERE id = :id", id=session_id)
     return session_id
+
+
+@ONLY_POSTGRESQL
+def test_many_are_ended_some_at_a_time(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endings, "BATCH", 2)
+    for _ in range(5):
+        silent(context)
+    assert [endings._time_out_some(ago(timedelta(hours=1))) for _ in range(4)] == [2, 2, 1, 0]
 
 
 @ONLY_POSTGRESQL
