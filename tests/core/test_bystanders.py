@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from chatsvc.core import cancelling, endings, erasure, messages, replies, sessions, turns
 from chatsvc.core.models import ChatMessage, ChatSession, IdempotencyKey
 from chatsvc.core.models.types import now
+from chatsvc.extensions import db
 from tests.api.v1 import rows
 
 # Of a session: its id, a message of the person's that is there, one that was deleted, and a reply that is being written.
@@ -95,3 +96,12 @@ def test_nothing_beside_it_changes(context: Flask, name: str) -> None:
     verb(one)
     assert beside(context, one[0]) == before
     assert rows.dump(context) != mine, "it did nothing at all"
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True, scope="session")
+def test_a_message_does_not_wait_for_whoever_only_refers_to_its_session(context: Flask) -> None:
+    """As a row that is written beside it does, by its foreign key: each would wait for the other."""
+    session_id = str(sessions.create("owner").id)
+    with db.engine.begin() as connection:
+        connection.execute(select(ChatSession.id).where(ChatSession.id == session_id).with_for_update(read=True, key_share=True))
+        assert messages.append("owner", session_id, role="user", content="Hello").content == "Hello"
