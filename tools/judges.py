@@ -18,7 +18,17 @@ from tools.wrong import ROOT
 
 # What runs a service of its own (whose lines are not spoilt), asks for every route in turn, or says nothing of these modules.
 ASKED = ("tests/core", "tests/api", "tests/commands/test_cleanup.py", "tests/commands/test_users.py")
-NOT_ASKED = ("test_cost", "test_openapi", "test_hostile_input", "test_query_plans", "test_headers", "test_growth", "test_real_server", "_served", "test_hung")
+NOT_ASKED: tuple[str, ...] = (
+    "test_cost",
+    "test_openapi",
+    "test_hostile_input",
+    "test_query_plans",
+    "test_headers",
+    "test_growth",
+    "test_real_server",
+    "_served",
+    "test_hung",
+)
 NOT_ASKED += (
     "test_circuit",
     "test_personas",

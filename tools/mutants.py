@@ -36,7 +36,8 @@ from typing import Any
 
 from tools import judges, warm
 from tools.mutations import SUBJECTS, Mutant, mutants_of
-from tools.warm import COLD, ENGINES, ROOT, Job, Result
+from tools.warm import COLD, ENGINES, Job, Result
+from tools.wrong import ROOT
 
 EQUIVALENT = ROOT / "tools" / "equivalent.toml"
 JUDGED, WALKS = ROOT / ".mutants" / "judged.json", ROOT / ".mutants" / "walks.json"

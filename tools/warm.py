@@ -46,7 +46,7 @@ ON_POSTGRESQL_TOO = (
 )
 COLD = "cold"
 # Heavy, and not ours.
-LOADED = ("flask", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite", "marshmallow", "psycopg2", "argon2", "jsonschema_rs")
+LOADED: tuple[str, ...] = ("flask", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite", "marshmallow", "psycopg2", "argon2", "jsonschema_rs")
 LOADED += ("flask_jwt_extended", "flask_migrate", "alembic.command", "httpx2", "orjson", "apispec.ext.marshmallow", "gevent")
 QUIET = ["-q", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--capture=no"]
 QUIET += [word for name in ("cacheprovider", "cov", "rerunfailures") for word in ("-p", f"no:{name}")]
@@ -101,7 +101,11 @@ def _be_a_copy(work: Callable[[Say], None], pipe: int) -> None:
         if not os.environ.get("CHAT_MUTANTS_SHOW"):
             os.dup2(nowhere, 1)
             os.dup2(nowhere, 2)
-        work(lambda word, test: os.write(pipe, f"{json.dumps([word, test])}\n".encode()) and None)
+
+        def say(word: str, test: str) -> None:
+            os.write(pipe, f"{json.dumps([word, test])}\n".encode())
+
+        work(say)
     except BaseException:  # whatever it is: it is a copy's own, and the test that it ran has failed
         traceback.print_exc()
     finally:

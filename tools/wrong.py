@@ -86,7 +86,7 @@ def noted(early: set[tuple[str, str]]) -> Iterator[None]:
         yield
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
 
 
 def forget() -> None:
@@ -95,4 +95,4 @@ def forget() -> None:
         if name.startswith("chatsvc."):
             for function in list(vars(module).values()):
                 if isinstance(function, FunctionType) and "made" in function.__code__.co_freevars:
-                    function.__closure__[function.__code__.co_freevars.index("made")].cell_contents.clear()  # type: ignore[index]
+                    (function.__closure__ or ())[function.__code__.co_freevars.index("made")].cell_contents.clear()
