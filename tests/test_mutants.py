@@ -11,7 +11,7 @@ from types import FunctionType, ModuleType
 import pytest
 
 from tools import covered
-from tools.judges import Order, Walks, judges_of, lines_of
+from tools.judges import MOST_SECONDS, Order, Walks, judges_of, lines_of
 from tools.mutants import Judged, all_mutants, equivalents, interval, report
 from tools.mutations import Mutant, mutants_of
 from tools.warm import Result, Say, in_a_copy
@@ -86,7 +86,7 @@ def test_a_name_of_the_module_is_judged_by_those_who_use_it(found: list[Mutant])
     assert lines_of(batch, ast.parse(SOURCE)) == {5}
 
 
-TOOK = {"other.py::slow[sqlite]": 59.9, "other.py::quick[sqlite]": 0.2, "rows.py::rows[sqlite]": 0.3, "rows.py::rows[postgresql]": 0.4}
+TOOK = {"other.py::slow[sqlite]": MOST_SECONDS, "other.py::quick[sqlite]": 0.2, "rows.py::rows[sqlite]": 0.3, "rows.py::rows[postgresql]": 0.4}
 
 
 def test_who_has_killed_a_neighbour_goes_first_then_one_of_each_file_and_the_quick_ones(found: list[Mutant], tmp_path: Path) -> None:
