@@ -83,7 +83,7 @@ coverage: $(VENV)/dev ## Which lines and branches no test walks over; fails belo
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --cov=chatsvc --cov-context=test --cov-report= --ignore=tests/bench $(ARGS)
 	@$(BIN)/python -m tools.covered
 
-mutants: $(VENV)/dev ## Spoil lines of what guards people's chats, one at a time: does a test fail? (after make coverage; ARGS="--share 1", a day)
+mutants: $(VENV)/dev ## Spoil lines of what guards people's chats, one at a time: does a test fail? (a tenth of them; ARGS="--share 1" all)
 	@$(BIN)/python -m tools.mutants $(ARGS)
 
 requirements: $(VENV)/dev ## Compile requirements*.txt anew from requirements*.in
@@ -117,7 +117,7 @@ pictures: $(VENV)/dev ## Take the pictures of the page that the documents show (
 	@$(BIN)/python -m tests.web.states --documents docs/images
 
 clean: ## Remove the virtual environment and everything made by tools (never instance/)
-	rm -rf $(VENV) $(PEER) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(PEER) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

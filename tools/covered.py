@@ -13,7 +13,7 @@ from typing import Any
 
 from coverage import Coverage
 
-from tools.mutants import SUBJECTS
+from tools.mutations import SUBJECTS
 
 LEAST = 95.0
 WHOLE = ("ownership", "lifecycle", "idempotency", "cleanup")

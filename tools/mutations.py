@@ -5,9 +5,19 @@ from __future__ import annotations
 import ast
 import copy
 import difflib
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+# What guards people's chats.
+SUBJECTS = {
+    "ownership": ("core/sessions", "core/messages"),
+    "lifecycle": ("core/endings", "core/exchanges", "core/cancelling", "core/stopping", "core/turns", "core/replies"),
+    "idempotency": ("core/idempotency", "api/common/once"),
+    "auth": ("api/common/caller", "api/common/keys", "core/tokens", "core/users"),
+    "cleanup": ("core/cleanup", "core/cap"),
+}
 
 OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
     **{ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt},
@@ -20,6 +30,8 @@ LEFT_OUT = ("desc", "with_for_update", "order_by", "limit", "offset", "distinct"
 # Their arguments are conditions, any of which may be forgotten; or values, likewise.
 CONDITIONS, VALUES = ("where", "and_", "or_", "filter"), ("values", "dict")
 NOT_CODE = ("log", "logging")
+# Names that nobody asks for, and an option of the toolkit's sessions, of which there are none here.
+NAMES, OF_SESSIONS = ("ContextVar", "getLogger", "TypeVar", "ParamSpec"), "synchronize_session"
 
 # What was done, to what, and what stands in its place.
 Change = tuple[str, ast.stmt | ast.expr, ast.stmt | ast.expr]
@@ -37,10 +49,13 @@ class Mutant:
     text: str
     was: str
     now: str
+    number: int = 1
 
     @property
     def name(self) -> str:
-        return f"{self.path}:{self.function}: {' '.join(self.was.split())} -> {' '.join(self.now.split())}"
+        """Its own, for as long as its function stays as it is."""
+        again = f" #{self.number}" if self.number > 1 else ""
+        return f"{self.path}:{self.function}: {' '.join(self.was.split())} -> {' '.join(self.now.split())}{again}"
 
     def diff(self, before: str) -> str:
         return "\n".join(difflib.unified_diff(before.splitlines(), self.text.splitlines(), self.path, self.path, n=1, lineterm=""))
@@ -50,30 +65,40 @@ def mutants_of(path: Path, root: Path) -> list[Mutant]:
     """All of a module's, in the order of its lines."""
     before = path.read_text()
     found: list[Mutant] = []
-    for function, statement in _statements(ast.parse(before)):
-        for kind, node, changed in [*_removed(statement), *_spoilt(statement)]:
-            was = ast.get_source_segment(before, node) or ""
-            now = ast.unparse(changed) if isinstance(changed, ast.stmt) else f"({ast.unparse(changed)})"
-            text = _replaced(before, node, now)
-            last = statement.end_lineno or statement.lineno
-            found.append(Mutant(str(path.relative_to(root)), function, statement.lineno, last, kind, text, was, now))
-    return list({one.text: one for one in found if _is_code(one.text)}.values())
+    for top in ast.parse(before).body:
+        for function, statement in _statements(top):
+            for kind, node, changed in [*_removed(statement), *_spoilt(statement)]:
+                was = ast.get_source_segment(before, node) or ""
+                now = ast.unparse(changed) if isinstance(changed, ast.stmt) else f"({ast.unparse(changed)})"
+                text = _replaced(before, node, now)
+                last = statement.end_lineno or statement.lineno
+                if _is_code(text, before, top):
+                    found.append(Mutant(str(path.relative_to(root)), function, statement.lineno, last, kind, text, was, now))
+    amounts: Counter[str] = Counter()
+    return [_numbered(one, amounts) for one in {one.text: one for one in found}.values()]
 
 
-def _is_code(text: str) -> bool:
+def _numbered(one: Mutant, amounts: Counter[str]) -> Mutant:
+    amounts[one.name] += 1
+    return replace(one, number=amounts[one.name])
+
+
+def _is_code(text: str, before: str, top: ast.stmt) -> bool:
+    """Whether what this statement of the module has become is one still; the rest is as it was."""
+    lines = before.splitlines(keepends=True)
+    start, rest = (len("".join(some)) for some in (lines[: top.lineno - 1], lines[top.end_lineno :]))
     try:
-        compile(text, "mutant", "exec")
+        compile(text[start : len(text) - rest], "mutant", "exec")
     except (SyntaxError, ValueError):
         return False
     return True
 
 
-def _statements(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
+def _statements(top: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
     """The statements of all functions, each with its function's name; and those of the module that say what a name stands for."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            yield "", node
-    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+    if isinstance(top, ast.Assign | ast.AnnAssign):
+        yield "", top
+    for function in (node for node in ast.walk(top) if isinstance(node, ast.FunctionDef)):
         for inner in ast.walk(function):
             if isinstance(inner, ast.stmt) and not isinstance(inner, ast.FunctionDef) and not _is_idle(inner):
                 yield function.name, inner
@@ -86,6 +111,12 @@ def _is_idle(node: ast.stmt) -> bool:
     called = node.value.func if isinstance(node.value, ast.Call) else None
     owner = called.value if isinstance(called, ast.Attribute) else None
     return isinstance(node.value, ast.Constant) or (isinstance(owner, ast.Name) and owner.id in NOT_CODE)
+
+
+def _is_idle_part(node: ast.AST) -> bool:
+    if isinstance(node, ast.keyword):
+        return node.arg == OF_SESSIONS
+    return isinstance(node, ast.Call) and ((isinstance(node.func, ast.Name) and node.func.id in NAMES) or _is_idle(ast.Expr(node)))
 
 
 def _removed(statement: ast.stmt) -> Iterator[Change]:
@@ -141,12 +172,12 @@ def _logic(node: ast.expr) -> Iterator[Change]:
 
 
 def _expressions(statement: ast.stmt) -> Iterator[ast.expr]:
-    """Of this statement alone, without the statements in it; no annotations, no words in f-strings."""
+    """Of this statement alone, without the statements in it; no annotations, no words in f-strings or for the log."""
     waiting = [child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr | ast.keyword | ast.withitem)]
     annotation = getattr(statement, "annotation", None)
     while waiting:
         node = waiting.pop()
-        if node is annotation or isinstance(node, ast.JoinedStr):
+        if node is annotation or isinstance(node, ast.JoinedStr) or _is_idle_part(node):
             continue
         if isinstance(node, ast.expr):
             yield node

@@ -78,7 +78,7 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
 
 def _one_way_in(case: Case[Any]) -> None:
     """A token and a key are made up together; both at once are refused, and nothing behind that would be asked."""
-    headers = case.headers or {}
+    headers: Any = case.headers or {}
     if case.meta is not None and case.meta.generation.mode.is_positive and "Authorization" in headers and often(0.9):
         for name in ("X-API-Key", "X-On-Behalf-Of"):
             headers.pop(name, None)

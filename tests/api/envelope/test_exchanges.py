@@ -289,7 +289,9 @@ def test_what_was_refused_does_not_use_the_key_up(owner: Person, admin: Person, 
 def test_a_key_of_an_erased_exchange_stays_taken(owner: Person, talk: str) -> None:
     done = answered(send(owner, talk, headers={"Idempotency-Key": "k"}), 201)
     answered(owner.delete(f"{SESSIONS}/{done['sessionId']}"))
-    refused(send(owner, talk, headers={"Idempotency-Key": "k"}), 404)
+    again = send(owner, talk, headers={"Idempotency-Key": "k"})
+    refused(again, 404)
+    assert again.json == {"success": False, "message": "Session not found"}
 
 
 # Answered later

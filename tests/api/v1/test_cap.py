@@ -13,6 +13,7 @@ from flask import Flask
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
+from chatsvc.core import sessions
 from chatsvc.extensions import db
 from tests.api.v1 import rows
 from tests.api.v1.calls import SESSIONS, answered, archive, body_of, change
@@ -131,6 +132,25 @@ def test_deleted_sessions_and_exchanges_take_no_place(app: Flask, owner: Person)
         rows.exchange(app, status="ACTIVE", agent_type="primary")
     sixth = owner.session()["id"]
     assert active(owner) == [*made[:4], sixth]
+
+
+def test_an_exchange_that_comes_back_takes_no_place_either(app: Flask, owner: Person) -> None:
+    exchange = rows.exchange(app, status="ACTIVE", agent_type="primary")
+    rows.soft_delete(app, "owner", exchange)
+    made = make(owner, 5)
+    with app.app_context():
+        sessions.restore("owner", exchange)
+    assert active(owner) == made
+
+
+def test_an_archived_session_that_comes_back_takes_no_place(app: Flask, owner: Person) -> None:
+    gone = owner.session()["id"]
+    archive(owner, gone)
+    rows.soft_delete(app, "owner", gone)
+    made = make(owner, 5)
+    with app.app_context():
+        sessions.restore("owner", gone)
+    assert active(owner) == made
 
 
 @pytest.mark.parametrize("cap", [1, 3])

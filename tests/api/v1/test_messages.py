@@ -179,7 +179,11 @@ def test_messages_are_listed_oldest_first_or_newest_first(owner: Person) -> None
     assert listed(owner, session["id"], "?order=desc") == ["2", "1", "0"]
 
 
-def test_messages_are_listed_by_type(owner: Person) -> None:
+def test_messages_are_listed_by_type(owner: Person, stranger: Person) -> None:
+    for who in (owner, stranger):
+        other = who.session()["id"]
+        for role in ("user", "assistant", "system"):
+            who.message(other, "Elsewhere", role)
     session = owner.session()
     for n, role in enumerate(("user", "assistant", "user", "system")):
         owner.message(session["id"], f"{n}", role)
