@@ -7,7 +7,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges races race-cleanup big-stats backups audit fuzz coverage mutants faults-around fault-tools otel promtool observability
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges races race-cleanup big-stats backups audit fuzz coverage mutants faults-around fault-tools otel promtool observability postman postman-files newman
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -104,6 +104,20 @@ observability: $(VENV)/dev promtool ## The service as shipped, scraped by a real
 vendor: $(VENV)/dev ## Fetch the pages' libraries as chatsvc/web/vendored.json lists them (ARGS=--latest takes the newest); needs npm
 	@$(BIN)/python -m tools.vendor $(ARGS)
 
+postman: $(VENV)/dev newman ## Run the collections of postman/ with newman against a service as shipped (needs npm; ARGS="--engine sqlite --engine postgresql")
+	@$(BIN)/python -m tests.postman.run $(ARGS)
+
+postman-files: $(VENV)/dev ## Write the collections of postman/ anew, after a change of a route
+	@$(BIN)/python -m tools.postman
+
+# What the lock names and nothing newer; no package runs a program of its own while it is installed.
+newman: tools/newman/node_modules/.package-lock.json
+tools/newman/node_modules/.package-lock.json: tools/newman/package.json tools/newman/package-lock.json
+	@command -v npm >/dev/null || { echo "newman, which runs the collections, comes by npm, and npm is not here. On Debian and Ubuntu: apt install nodejs npm. Then run make postman again."; exit 1; }
+	@echo "Installing newman (once) ..."
+	@npm ci --prefix tools/newman --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 browser: ## Install Chromium, which the tests of the page drive (Debian and Ubuntu, as root)
 	@command -v chromium >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q chromium fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji; }
 
@@ -117,7 +131,7 @@ pictures: $(VENV)/dev ## Take the pictures of the page that the documents show (
 	@$(BIN)/python -m tests.web.states --documents docs/images
 
 clean: ## Remove the virtual environment and everything made by tools (never instance/)
-	rm -rf $(VENV) $(PEER) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .mutants
+	rm -rf $(VENV) $(PEER) tools/newman/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
