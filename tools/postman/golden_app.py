@@ -24,7 +24,6 @@ WITH_ACCOUNTS = (
         values={"username": "friend-{{run}}", "role": "USER"},
         keep={"friendId": "body.id"},
     ),
-    Step("Its name is taken now", "POST /auths/register", 409, body={"username": "friend-{{run}}", "password": WORDS}, who=""),
     Step(
         "Sign in by form",
         "POST /auths/login",

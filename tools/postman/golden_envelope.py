@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from tools.postman.enveloped import ONE, SESSION, SESSIONS, STATS, refused, said
+from tools.postman.golden_admins import FOR_ADMINS, WITH_KEYS
 from tools.postman.steps import Step
 
-SESSION = (
-    "data: sessionId title meta status messagesCount lastMessage lastMessageAt lastActivityAt conversationId personaId "
-    "startedAt endedAt durationMs errorMessage errorKind createdAt updatedAt"
-)
 MESSAGE = "messageId sessionId role content status metadata createdAt"
 PERSONA = "data: personaId name kind model timeoutMs answers isActive hasSecret createdAt updatedAt"
 CONVERSATION = "data: conversationId personaId title createdAt updatedAt lastMessageAt"
-STATS = "data: total active byStatus successRate averageResponseTimeMs p95ResponseTimeMs failures"
-SESSIONS = "/api/chat-sessions"
-ONE = f"{SESSIONS}/{{session_id}}"
 EXCHANGE = f"{SESSIONS}/{{session_id=exchangeId}}"
 TALKS = "/api/conversations"
 TALK = f"{TALKS}/{{conversation_id}}"
@@ -24,16 +17,6 @@ UNKNOWN = "11111111-1111-4111-8111-111111111111"
 PLANT = {"plantType": "indoor", "difficulty": "beginner"}
 MOVED = {"plantType": "outdoor", "difficulty": "advanced", "notes": "Added more details"}
 MILLISECONDS = "to.match(/^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$/)"
-
-
-def said(message: str, **values: Any) -> dict[str, Any]:
-    """What every good answer of this face says, and these values of its data."""
-    return {"success": True, "message": message, **{f"data.{path}": value for path, value in values.items()}}
-
-
-def refused(message: str) -> dict[str, Any]:
-    return {"success": False, "message": message}
-
 
 WITH_SESSIONS = (
     Step(
@@ -234,36 +217,6 @@ WITH_CONVERSATIONS = (
     Step("A persona in use stays", f"DELETE {PERSONAS}/{{persona_id}}", 409, who="adminToken", values={"success": False}),
 )
 
-FOR_ADMINS = (
-    Step("Cleaning up is for admins", f"POST {SESSIONS}/cleanup", 403, body={"maxAgeHours": 24}, values=refused("Only an admin may do this")),
-    Step(
-        "End what nobody answers",
-        f"POST {SESSIONS}/cleanup",
-        200,
-        body={"maxAgeHours": 24},
-        who="adminToken",
-        shape="data: timedOut",
-        values=said("Cleanup completed successfully"),
-        also={"says how many": "pm.expect(body.data.timedOut).to.be.at.least(0);"},
-    ),
-    Step(
-        "Who did what",
-        "GET /api/audit-events?limit=100",
-        200,
-        who="adminToken",
-        values={"success": True},
-        also={"names the personas made": 'pm.expect(pm.response.text()).to.include(pm.variables.get("spareId"));'},
-    ),
-    Step(
-        "Figures of everybody",
-        f"GET {SESSIONS}/stats?scope=global",
-        200,
-        who="adminToken",
-        shape=STATS,
-        also={"count these": "pm.expect(body.data.total).to.be.at.least(2);"},
-    ),
-)
-
 REFUSED = (
     Step("An unknown session", f"GET {SESSIONS}/{UNKNOWN}", 404, shape="success message", values=refused("Session not found")),
     Step(
@@ -279,4 +232,4 @@ REFUSED = (
     Step("Nobody", f"GET {SESSIONS}", 401, who="", shape="success message", values={"success": False}),
 )
 
-STEPS = (*WITH_SESSIONS, *WITH_PERSONAS, *WITH_CONVERSATIONS, *FOR_ADMINS, *REFUSED)
+STEPS = (*WITH_SESSIONS, *WITH_PERSONAS, *WITH_CONVERSATIONS, *WITH_KEYS, *FOR_ADMINS, *REFUSED)

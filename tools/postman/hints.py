@@ -17,11 +17,12 @@ class Hint:
     who: str | None = None
     status: int | None = None  # where the good one cannot be had here
     keep: dict[str, str] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)  # other variables for ids of the path
     why: str = ""
 
 
 FIRST, LAST = -1, 9
+SOMEBODY = {"user_id": "customerId"}
 REPLY_ID = 'Number(/"reply_id":(\\d+)/.exec(pm.response.text())[1])'
 
 HINTS: dict[str, Hint] = {
@@ -38,7 +39,15 @@ HINTS: dict[str, Hint] = {
     "POST /api/conversations/{conversation_id}/messages": Hint(turn=2, status=201),
     "POST /api/chat-sessions": Hint(keep={"sessionId": "body.data.sessionId"}),
     "POST /api/chat-sessions/{session_id}/callback": Hint(status=401, why="Only the flow that was asked can sign an answer; without that it is refused."),
-    "POST /api/api-keys": Hint(keep={"keyId": "body.data.keyId"}),
+    "POST /api/api-keys": Hint(keep={"keyId": "body.data.keyId", "customerId": '`customer-${pm.variables.get("run")}`'}),
+    "GET /api/users/{user_id}/export": Hint(who="adminToken", places=SOMEBODY, why="Here of somebody for whom a key might have called."),
+    "DELETE /api/users/{user_id}/data": Hint(
+        who="adminToken",
+        places=SOMEBODY,
+        keep={"erasureId": "body.data.receiptId"},
+        why="Here of somebody for whom a key might have called; with your own id all that you have is gone.",
+    ),
+    "GET /api/erasures/{erasure_id}": Hint(turn=LAST),
     "POST /auths/login": Hint(
         body={"username": "{{username}}", "password": "{{password}}"},
         keep={"spareToken": "body.access_token", "spareRefreshToken": "body.refresh_token"},

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tools.postman.hints import HINTS, Hint
-from tools.postman.steps import Json, Step, item
+from tools.postman.steps import PLACE, Json, Step, camel, item
 
 # What makes something, then what is put into it, then reads, changes and deletions.
 CREATE, PUT_IN, READ, CHANGE, ACT, DELETE = range(6)
@@ -46,10 +46,9 @@ def _item(document: Json, label: str, operation: Json) -> Json:
     schema, media = _answer(document, operation["responses"][status])
     step = Step(
         name=operation["summary"],
-        call=label,
+        call=PLACE.sub(lambda found: f"{{{found[1]}={hint.places.get(found[1], camel(found[1]))}}}", label),
         status=int(status),
         body=hint.body or _example(operation),
-        headers=hint.headers,
         who=_caller(operation) if hint.who is None else hint.who,
         also=_also(document, schema, media),
         keep=hint.keep,
