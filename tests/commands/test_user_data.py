@@ -80,9 +80,7 @@ def test_one_that_was_killed_goes_on_when_it_is_asked_for_again(app: Flask, data
     assert sum(one.get("messages", 0) for one in told) == 1500, "each is counted once"
 
 
-def test_one_that_was_killed_is_finished_by_the_cleanup_too(
-    run: Run, database_url: str, tmp_path: Path, alice: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_was_killed_is_finished_by_the_cleanup_too(run: Run, database_url: str, tmp_path: Path, alice: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "SWEEP_SECONDS", 1e9)  # or the service of earlier tests, which is here yet, might be the first
     with processes.start(tmp_path, database_url, "users", "erase", "--id", alice, "--yes", dies_at=40) as running:
         assert running.wait() == -9, running.output()
