@@ -77,10 +77,8 @@ def copied(source: str, target: str) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             print(f"{time.monotonic() - began:7.1f} s  {line}", end="", flush=True)
-    print(
-        f"to {target.partition(':')[0]}: {time.monotonic() - began:.1f} s, of its process {_processor() - used:.1f} s of the processor, exit code {process.returncode}",
-        flush=True,
-    )
+    used = _processor() - used
+    print(f"to {target.partition(':')[0]}: {time.monotonic() - began:.1f} s, {used:.1f} s of the processor, exit code {process.returncode}", flush=True)
     if process.returncode:
         sys.exit(1)
 

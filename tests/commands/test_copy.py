@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from chatsvc.core import personas, verify
+from chatsvc.core import copying, personas, verify
 from chatsvc.core.acting import EVERYBODY, acting_for
-from chatsvc.extensions import db
 from config import database_url
 from tests.commands.copies import PAIRS, Make, blank, closed, copied, make, migrated, names, service
 from tests.factories import person
@@ -40,7 +39,7 @@ def fill(url: str) -> None:
         raw.session("owner", agent_type="primary")
 
 
-@pytest.fixture(params=PAIRS, ids=lambda pair: "_to_".join(pair))
+@pytest.fixture(params=PAIRS, ids="_to_".join)
 def pair(request: pytest.FixtureRequest, make: Make) -> tuple[str, str]:
     source, target = request.param
     return make(source), make(target)
@@ -152,9 +151,7 @@ def test_the_service_goes_on_with_the_copy(pair: tuple[str, str], open_service: 
         assert list(verify.breaches()) == []
 
 
-def test_what_is_written_meanwhile_is_not_in_it(filled: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from chatsvc.core import copying
-
+def test_what_is_written_meanwhile_is_not_in_it(filled: tuple[str, str]) -> None:
     source, target = filled
     app = service(target)
     with Raw(source) as raw, app.app_context():
