@@ -16,13 +16,16 @@ from sqlalchemy.exc import DBAPIError
 from chatsvc.core import acting
 from chatsvc.core.connections import ID_AS_TEXT, STATEMENT_SECONDS
 
-PATIENT = (
-    "SET LOCAL statement_timeout = 0",
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-    "SET LOCAL lock_timeout = '10s'",
-    "SET LOCAL enable_seqscan = on",  # whole tables are read here
-    f"SET LOCAL {acting.SETTING} = '{acting.EVERYBODY}'",
-)
+PATIENT = {
+    "postgresql": (
+        "SET LOCAL statement_timeout = 0",
+        "SET LOCAL idle_in_transaction_session_timeout = 0",
+        "SET LOCAL lock_timeout = '10s'",
+        "SET LOCAL enable_seqscan = on",  # whole tables are read here
+        f"SET LOCAL {acting.SETTING} = '{acting.EVERYBODY}'",
+    ),
+    "sqlite": ("PRAGMA cache_size = -65536",),  # indexes are met at random, and a page that has no room is written again and again
+}
 
 
 class NotOpened(Exception):
@@ -41,18 +44,16 @@ def opened(url: str) -> Iterator[Connection]:
         with connection:
             if engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN")
-            else:
-                be_patient(connection)
+            be_patient(connection)
             yield connection
     finally:
         engine.dispose()
 
 
 def be_patient(connection: Connection) -> None:
-    """Lifts the limits that are meant for requests until the end of this transaction, in which everybody's rows are seen. SQLite has none of these."""
-    if connection.dialect.name == "postgresql":
-        for setting in PATIENT:
-            connection.exec_driver_sql(setting)
+    """Lifts the limits that are meant for requests until the end of this transaction, in which everybody's rows are seen."""
+    for setting in PATIENT[connection.dialect.name]:
+        connection.exec_driver_sql(setting)
 
 
 def said(error: DBAPIError) -> str:
