@@ -93,7 +93,7 @@ def held_against(first: str, other: str) -> list[str]:
     connection = sqlite3.connect(first.removeprefix("sqlite:///"))
     connection.execute("ATTACH ? AS other", (other.removeprefix("sqlite:///"),))
     found = []
-    for (table,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+    for (table,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_stat%'").fetchall():
         names = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
         columns = ", ".join(f"json({name})" if name in JSON else name for name in names)
         for one, two in (("main", "other"), ("other", "main")):
