@@ -34,8 +34,8 @@ def fill(url: str) -> None:
         raw.message(odd, STRANGE, user_id="Ünï ' \" \\ %s 🙂", metadata=META, created_at="1999-12-31 23:59:59.000001")
         raw.message(odd, LONG, "assistant", user_id="Ünï ' \" \\ %s 🙂", agent_type="research")
         raw.run("UPDATE chat_sessions SET updated_at = '2024-10-27 01:00:00.000001', title = 'Mine', title_from = 'person' WHERE id = ?", odd)
-        for key in ("Zebra", "zebra", "ähre", "Ähre", "a b", "a-b", "aB", "_", "🙂"):  # people and the two engines order these differently
-            raw.insert("idempotency_keys", user_id=key, key=key, fingerprint="f")
+        for key in ("Zebra", "zebra", "ähre", "Ähre", "a b", "a-b", "aB", "_", "🙂"):  # in the order of people, and not of bytes
+            raw.insert("idempotency_keys", user_id="owner", key=key, fingerprint="f")
         raw.session("owner", agent_type="primary")
 
 
@@ -149,6 +149,14 @@ def test_the_service_goes_on_with_the_copy(pair: tuple[str, str], open_service: 
     with after.app_context(), acting_for(EVERYBODY):
         assert personas.secret_of(persona_id) == persona["secret"]
         assert list(verify.breaches()) == []
+
+
+def test_a_database_that_orders_text_as_people_do_is_equal_all_the_same(make: Make) -> None:
+    source, target, back = make("sqlite"), make("postgresql"), make("sqlite")
+    fill(source)
+    with Raw(target) as raw:
+        raw.run('ALTER TABLE idempotency_keys ALTER COLUMN key TYPE varchar(255) COLLATE "und-x-icu"')
+    assert copied(source, target)[0] == copied(target, back)[0] == 0
 
 
 def test_what_is_written_meanwhile_is_not_in_it(filled: tuple[str, str]) -> None:

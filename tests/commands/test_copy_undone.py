@@ -21,6 +21,7 @@ ENGINES = ("sqlite", "postgresql")
 TO_EITHER = pytest.mark.parametrize("target_engine", ENGINES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("line", ["users", "chat_messages"])
 @TO_EITHER
 def test_one_that_is_killed_leaves_nothing_and_the_next_one_succeeds(line: str, target_engine: str, make: Make) -> None:
