@@ -6,20 +6,23 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from chatsvc.extensions import db
 from tests import postgres
-from tests.commands.copies import closed, migrated, service
+from tests.commands.copies import closed, copied, migrated, service
 from tests.factories import person
+from tests.migrations import filling
 from tests.migrations.raw import Raw
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs/scaling.md").read_text()
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs/scaling.md").read_text()
 SPREAD = ("chat_sessions", "chat_messages", "reply_chunks", "conversations", "idempotency_keys")
 KEYS = """
     SELECT conrelid::regclass::text, conname, contype = 'f', coalesce(confrelid::regclass::text, ''), EXISTS (
       SELECT FROM pg_attribute a WHERE a.attrelid = conrelid AND a.attnum = ANY (conkey) AND a.attname = 'user_id')
-    FROM pg_constraint WHERE contype IN ('p', 'u', 'f') AND connamespace = 'public'::regnamespace
+    FROM pg_constraint WHERE contype IN ('p', 'u', 'f') AND connamespace = 'public'::regnamespace AND conparentid = 0
     UNION ALL
     SELECT indrelid::regclass::text, indexrelid::regclass::text, false, '', EXISTS (
       SELECT FROM pg_attribute a WHERE a.attrelid = indrelid AND a.attnum = ANY (indkey) AND a.attname = 'user_id')
@@ -50,20 +53,56 @@ def test_every_table_has_its_place() -> None:
     assert sorted(name for row in rows for name in re.findall(r"\w+", row)) == sorted(db.metadata.tables)
 
 
-def test_after_the_pages_sql_every_key_of_what_is_spread_names_the_user_and_the_service_goes_on(url: str) -> None:
+def with_user_in_every_key(url: str) -> None:
     (sql,) = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
     with Raw(url) as raw:
         for statement in sql.split(";\n"):
             if statement.strip():
                 raw.run(statement)
+
+
+def test_after_the_pages_sql_every_key_of_what_is_spread_names_the_user_and_the_service_goes_on(url: str) -> None:
+    with_user_in_every_key(url)
     for (table, name), (foreign, to, holds) in keys(url).items():
         assert holds or (foreign and to == "personas"), f"{table}: {name}"
+    goes_on(url)
+
+
+def goes_on(url: str) -> None:
+    """Whether the service does its work here, but for replies that are taken up in the middle."""
     app = service(url)
-    owner = person(app, "owner")
+    owner = person(app, "somebody")
     session = owner.session(title="Spread")["id"]
     sent = [owner.message(session, text)["id"] for text in ("one", "two")]
+    assert owner.put(f"/api/v1/chat-sessions/{session}/messages/{sent[1]}", {"content": "two!"}).status_code == 200
     assert [message["id"] for message in owner.get(f"/api/v1/chat-sessions/{session}").get_json()["messages"]] == sent
-    assert owner.get("/api/v1/chat-sessions").get_json()["sessions"][0]["message_count"] == 2
+    listed = owner.get("/api/v1/chat-sessions").get_json()["sessions"][0]
+    assert (listed["message_count"], listed["last_message"]) == (2, "two!")
     assert person(app, "stranger").get(f"/api/v1/chat-sessions/{session}").status_code == 404
     assert owner.delete(f"/api/chat-sessions/{session}").get_json()["data"]["deletedMessages"] == 2
+    assert app.test_cli_runner().invoke(args=["verify"]).exit_code == 0
     closed(app)
+
+
+def test_a_copy_goes_into_partitions_and_the_service_goes_on(url: str, server: str) -> None:
+    with_user_in_every_key(url)
+    partitions = (ROOT / "deploy/postgresql/partitions.sql").read_text()
+    with Raw(url) as raw:
+        before = keys(url)
+        raw.run(partitions)
+        assert keys(url) == before
+        assert raw.one("SELECT pg_get_partkeydef('chat_messages'::regclass)") == "HASH (user_id)"
+    with postgres.new_database(server) as source:
+        migrated(source)
+        with Raw(source) as raw:
+            filling.fill(raw)
+            for number in range(20):
+                raw.message(raw.session(f"user {number}"), user_id=f"user {number}")
+        code, said = copied(source, url)
+        assert code == 0, said
+    with Raw(url) as raw:
+        assert len(raw.run("SELECT tableoid FROM chat_messages GROUP BY 1")) > 5
+        assert raw.run("SELECT DISTINCT tgenabled::text FROM pg_trigger WHERE NOT tgisinternal") == [("O",)]
+        with pytest.raises(psycopg2.errors.RaiseException, match="has rows"):
+            raw.run(partitions)
+    goes_on(url)
