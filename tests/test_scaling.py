@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import psycopg2
 import pytest
@@ -69,8 +71,8 @@ def test_after_the_pages_sql_every_key_of_what_is_spread_names_the_user_and_the_
 
 
 def goes_on(url: str) -> None:
-    """Whether the service does its work here, but for replies that are taken up in the middle."""
-    app = service(url)
+    """Whether the service does its work here."""
+    app = service(url, CHAT_ECHO_DELAY_MS="400")
     owner = person(app, "somebody")
     session = owner.session(title="Spread")["id"]
     sent = [owner.message(session, text)["id"] for text in ("one", "two")]
@@ -79,9 +81,22 @@ def goes_on(url: str) -> None:
     listed = owner.get("/api/v1/chat-sessions").get_json()["sessions"][0]
     assert (listed["message_count"], listed["last_message"]) == (2, "two!")
     assert person(app, "stranger").get(f"/api/v1/chat-sessions/{session}").status_code == 404
-    assert owner.delete(f"/api/chat-sessions/{session}").get_json()["data"]["deletedMessages"] == 2
+    asked = Thread(target=lambda: person(app, "somebody").post("/api/v1/chat", {"message": "word by word by word by word", "session_id": session}))
+    asked.start()
+    with Raw(url) as raw:
+        until(lambda: raw.one("SELECT count(*) FROM reply_chunks c JOIN chat_messages m ON m.id = c.message_id WHERE m.user_id = 'somebody'") > 0)
+    asked.join()
+    assert owner.get(f"/api/v1/chat-sessions/{session}").get_json()["last_message"] == "word by word by word by word"
+    assert owner.delete(f"/api/chat-sessions/{session}").get_json()["data"]["deletedMessages"] == 4
     assert app.test_cli_runner().invoke(args=["verify"]).exit_code == 0
     closed(app)
+
+
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
 
 
 def test_a_copy_goes_into_partitions_and_the_service_goes_on(url: str, server: str) -> None:

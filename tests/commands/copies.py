@@ -26,9 +26,9 @@ AS_NOBODY = "?options=-c%20chatsvc.acts_for%3D"  # what a copy sees of PostgreSQ
 Make = Callable[[str], str]
 
 
-def service(url: str) -> Flask:
+def service(url: str, **changes: str) -> Flask:
     """The service on this database, as a shell starts it: nothing acts for anybody that does not say so."""
-    return create_app(factories.settings(url))
+    return create_app(factories.settings(url, **changes))
 
 
 def closed(app: Flask) -> None:
