@@ -72,7 +72,7 @@ def _check_revision(connection: Connection, whose: str, what_to_do: str) -> None
     except DBAPIError:
         found = None
     if found is None:
-        raise NotCopied(f"{whose} has no tables of chatsvc. {what_to_do if whose != 'The source' else 'Does the address name the right one?'}")
+        raise NotCopied(f"{whose} has no tables of chatsvc. {what_to_do if whose != 'The source' else 'Look whether the address names the right one'}")
     if found not in health.known_revisions():
         raise NotCopied(f"{whose} is at revision {found}, which this code does not know: it was migrated by a newer release. Copy with that one")
     if found != health.newest_revision():

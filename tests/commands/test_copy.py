@@ -196,7 +196,7 @@ def test_a_newer_or_foreign_database_is_refused(pair: tuple[str, str]) -> None:
         raw.run("UPDATE alembic_version SET version_num = '999'")
         assert "which this code does not know: it was migrated by a newer release" in copied(source, target)[1]
         raw.run("DROP TABLE alembic_version")
-        assert copied(source, target) == (1, "Error: The source has no tables of chatsvc. Does the address name the right one?.\n")
+        assert copied(source, target) == (1, "Error: The source has no tables of chatsvc. Look whether the address names the right one.\n")
 
 
 def test_a_target_with_rows_is_named_and_left_alone(filled: tuple[str, str]) -> None:
