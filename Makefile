@@ -7,7 +7,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges races race-cleanup big-stats backups audit fuzz coverage mutants faults-around fault-tools otel promtool observability postman postman-files newman
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges races race-cleanup big-stats backups copy-big audit fuzz coverage mutants faults-around fault-tools otel promtool observability postman postman-files newman
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -62,6 +62,9 @@ kill-exchanges: $(VENV)/dev ## kill -9 and SIGTERM of workers with exchanges run
 
 backups: $(VENV)/dev ## Backups while people write, on both engines: each is put back, verifies, and lacks nothing that was answered before (three minutes)
 	@$(BIN)/python -m tests.faults.backup $(ARGS)
+
+copy-big: $(VENV)/dev ## flask copy of 10,000 sessions and 200,000 messages from SQLite to PostgreSQL and back: equal, and how long it takes (minutes)
+	@$(BIN)/python -m bench.copies $(ARGS)
 
 races: $(VENV)/dev ## What is asked at the same moment has one outcome, on both engines: cap, keys, titles, ends, names, tokens, order (ARGS="--rounds 1000")
 	@$(BIN)/python -m tests.faults.races $(ARGS)

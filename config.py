@@ -34,7 +34,7 @@ from config_values import (
     words,
 )
 
-__all__ = ["ROOT", "Limit", "SettingError", "Settings", "is_loopback", "is_weak", "kept_secret", "load"]
+__all__ = ["ROOT", "Limit", "SettingError", "Settings", "database_url", "is_loopback", "is_weak", "kept_secret", "load"]
 
 
 class SettingError(ValueError):

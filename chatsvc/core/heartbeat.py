@@ -18,12 +18,13 @@ ALIVE = {
     "postgresql": "INSERT INTO workers (id) VALUES (:id) ON CONFLICT (id) DO UPDATE SET seen_at = now()",
     "sqlite": "INSERT INTO workers (id) VALUES (:id) ON CONFLICT (id) DO UPDATE SET seen_at = strftime('%Y-%m-%d %H:%M:%f','now') || '000'",
 }
-# A piece that is there already is one whose commit was not heard of; this one begins where it does and is at least as long.
+# A piece that is there already is one whose commit was not heard of; this one begins where it does and is at least as long. The key is
+# called by its name, since where messages are in partitions it names their owner too (docs/scaling.md).
 PIECES = {
     "postgresql": """INSERT INTO reply_chunks (message_id, at, user_id, text)
         SELECT m.id, v.at, m.user_id, v.text FROM json_to_recordset(CAST(:rows AS json)) AS v(id bigint, at int, text text)
         JOIN chat_messages m ON m.id = v.id AND m.status = 'streaming' AND m.worker_id = :worker
-        ON CONFLICT (message_id, at) DO UPDATE SET text = excluded.text""",
+        ON CONFLICT ON CONSTRAINT pk_reply_chunks DO UPDATE SET text = excluded.text""",
     "sqlite": """INSERT INTO reply_chunks (message_id, at, user_id, text)
         SELECT m.id, v.value ->> 'at', m.user_id, v.value ->> 'text' FROM json_each(:rows) AS v
         JOIN chat_messages m ON m.id = (v.value ->> 'id') AND m.status = 'streaming' AND m.worker_id = :worker WHERE true
