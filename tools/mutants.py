@@ -130,7 +130,8 @@ def equivalents() -> dict[str, str]:
 def chosen(share: float, only: str, seed: int) -> list[tuple[str, Mutant]]:
     """By chance, in an order of chance: where a run is stopped, what was judged is a sample too."""
     some = [pair for pair in all_mutants() if only in pair[1].path]
-    return random.Random(seed).sample(some, max(1, round(len(some) * share)))  # noqa: S311
+    # A draw that can be repeated.
+    return random.Random(seed).sample(some, max(1, round(len(some) * share)))  # noqa: S311  # nosec B311
 
 
 def benches(amount: int) -> list[Bench]:
