@@ -20,6 +20,7 @@ Json = dict[str, Any]
 
 KNOWN = {door.name for door in api.DOORS} - {"docs"}
 EVENT = ("event: ", "id: ", "data: ")
+LINES = "application/x-ndjson"
 _mismatches: list[str] = []
 
 
@@ -44,7 +45,7 @@ class Checker:
         if validator is None:
             assert not body or media == "text/event-stream", f"{method} {path}: {status} is documented without a body, and has {body[:200]!r}"
         elif body is not None:
-            for error in validator.iter_errors(orjson.loads(body)):
+            for error in validator.iter_errors(text_of_lines(body) if media == LINES else orjson.loads(body)):
                 raise AssertionError(f"{method} {path}: {status}: {error.message} at {list(error.instance_path)}: {body[:500]!r}")
 
     def _validator_of(self, method: str, path: str, status: int, media: str, *, nothing: bool) -> Draft202012Validator | None:
@@ -83,6 +84,14 @@ class Checker:
                 raise AssertionError(f"event {name}: {error.message}: {data[:500]}")
         assert names.count("session") == (names[0] == "session")
         assert [name for name in names if name in ("done", "error")] == names[-1:]
+
+
+def text_of_lines(body: bytes) -> str:
+    """Text, to the document; each of its lines is an object by itself, and the last one says that it is."""
+    told = [orjson.loads(line)["type"] for line in body.splitlines()]
+    assert told[0] == "export", told[:1]
+    assert told[-1] in ("end", "error"), told[-1:]
+    return body.decode()
 
 
 def closed(schema: Any) -> Any:

@@ -28,7 +28,7 @@ from tests.migrations.raw import Raw
 from tests.responders.upstream import Caller, Upstream, running
 
 # The long run: CHAT_TEST_RACES=2000 make test ARGS=tests/api/envelope/test_exchange_races.py
-RACES = int(os.environ.get("CHAT_TEST_RACES", "80"))
+RACES = int(os.environ.get("CHAT_TEST_RACES", "200"))
 
 
 @pytest.fixture
