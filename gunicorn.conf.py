@@ -19,6 +19,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger as _Logger
 
+import fair_share
 import whole_answers
 from config import SettingError as _SettingError
 from config import load as _load
@@ -80,7 +81,7 @@ forwarded_allow_ips = ""
 workers = _settings.workers
 # A stream holds a thread. SQLite blocks the whole process while it waits, which greenlets cannot bear; on PostgreSQL
 # the driver yields, and a worker holds thousands.
-worker_class: Any = _threads() if _settings.sqlite else "gevent"
+worker_class: Any = fair_share.threads(_threads()) if _settings.sqlite else "gevent"
 threads = _settings.threads
 # Loaded once and then copied: a start takes half the processor's time. Greenlets have to be in place before anything is loaded.
 preload_app = _settings.sqlite
@@ -113,6 +114,18 @@ def on_starting(server: Any) -> None:
             _begin_to_count(Path(_settings.metrics_dir))
         except OSError as error:
             raise _SettingError(f"METRICS_DIR cannot be written ({error.strerror}); name a folder that can.") from None
+
+
+_shares = fair_share.Shares(64)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    worker.share = _shares.place()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """However it ended."""
+    worker.share.leave()
 
 
 def when_ready(server: Any) -> None:
@@ -189,6 +202,7 @@ def post_worker_init(worker: Any) -> None:
         from chatsvc.core import patience
 
         patience.install()
+        fair_share.greenlets(worker.share)
     runtime = worker.wsgi.extensions["chatsvc.runtime"]
     runtime.is_a_process_of_its_own()
     _count_together(runtime.metrics)
@@ -206,6 +220,7 @@ def post_worker_init(worker: Any) -> None:
     gracefully = signal.getsignal(signal.SIGTERM)
 
     def leave(_: int, frame: FrameType | None) -> None:
+        worker.share.leave()
         runtime.stop()
         if callable(gracefully):
             gracefully(signal.SIGTERM, frame)

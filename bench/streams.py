@@ -50,34 +50,59 @@ def request(port: int, user: str, method: str, path: str, body: bytes = b"") -> 
     return head.encode() + b"\r\n" + body
 
 
-async def follow(port: int, number: int, words: int) -> Seen:
-    """One client: sends a message of so many words and reads the reply to its end."""
-    seen = Seen()
-    body = json.dumps({"message": " ".join(f"word{index}" for index in range(words))}).encode()
-    began = last = time.perf_counter()
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request(port, f"u{number}", "POST", "/api/v1/chat/stream", body))
-        while data := await asyncio.wait_for(reader.read(65536), 60):
-            if not seen.deltas and not data.startswith(b"HTTP/1.1 200") and b"event:" not in data:
-                seen.error = data[:200].decode(errors="replace")
-                break
-            amount = data.count(DELTA)
+class Follower(asyncio.Protocol):
+    """One client: sends a message and reads the reply to its end. It does little for each piece: it shares the processors with the service."""
+
+    def __init__(self, sent: bytes) -> None:
+        self.sent = sent
+        self.seen = Seen()
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.began = self.last = time.perf_counter()
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(self.sent)
+
+    def data_received(self, data: bytes) -> None:
+        seen = self.seen
+        amount = data.count(DELTA)
+        if amount:
             now = time.perf_counter()
-            if amount:
-                if not seen.deltas:
-                    seen.first = now - began
-                else:
-                    seen.gaps.append(now - last)
-                last = now
-                seen.deltas += amount
-            if b"event: done" in data:
-                seen.done = True
-                break
-        writer.close()
+            if seen.deltas:
+                seen.gaps.append(now - self.last)
+            else:
+                seen.first = now - self.began
+            self.last = now
+            seen.deltas += amount
+        elif not seen.deltas and not data.startswith(b"HTTP/1.1 200") and b"event:" not in data:
+            self.end(data[:200].decode(errors="replace"))
+        if b"event: done" in data:
+            seen.done = True
+            self.end()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.end(repr(error) if error else "")
+
+    def end(self, error: str = "") -> None:
+        if not self.over.done():
+            self.seen.error = error
+            self.over.set_result(None)
+            if self.transport is not None:
+                self.transport.close()
+
+
+async def follow(port: int, number: int, words: int) -> Seen:
+    """What one client saw of a reply of so many words."""
+    body = json.dumps({"message": " ".join(f"word{index}" for index in range(words))}).encode()
+    client = Follower(request(port, f"u{number}", "POST", "/api/v1/chat/stream", body))
+    try:
+        await asyncio.get_running_loop().create_connection(lambda: client, "127.0.0.1", port)
+        await asyncio.wait_for(client.over, 60 + words * 0.1)
     except (OSError, TimeoutError) as error:
-        seen.error = repr(error)
-    return seen
+        client.end(repr(error))
+    return client.seen
 
 
 async def list_times(port: int, seconds: float) -> list[float]:

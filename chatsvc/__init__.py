@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
@@ -81,11 +80,7 @@ def _flask_settings(settings: config.Settings) -> dict[str, Any]:
         "JWT_SECRET_KEY": settings.jwt_secret_key,
         "JWT_ALGORITHM": "HS256",
         "JWT_ENCODE_ISSUER": settings.jwt_issuer or None,
-        "JWT_DECODE_ISSUER": settings.jwt_issuer or None,
         "JWT_ENCODE_AUDIENCE": settings.jwt_audience or None,
-        "JWT_DECODE_AUDIENCE": settings.jwt_audience or None,
-        # Clocks of two machines differ a little; whether a token has expired is checked without this leeway.
-        "JWT_DECODE_LEEWAY": timedelta(seconds=30),
     }
 
 
@@ -95,12 +90,14 @@ def _room(settings: config.Settings) -> int:
 
 
 def _install_tokens(app: Flask, settings: config.Settings) -> None:
-    keyring = keys.Keys(secret=settings.jwt_secret_key, public_key=settings.jwt_public_key, jwks_url=settings.jwt_jwks_url)
-    app.config["JWT_DECODE_ALGORITHMS"] = keyring.algorithms
     jwt.init_app(app)
-    app.extensions["chatsvc.keys"] = keyring
-    # By way of the running application: the extension is one for all applications of a process.
-    jwt.decode_key_loader(lambda header, _claims: current_app.extensions["chatsvc.keys"].choose(header))
+    app.extensions["chatsvc.keys"] = keys.Keys(
+        secret=settings.jwt_secret_key,
+        public_key=settings.jwt_public_key,
+        jwks_url=settings.jwt_jwks_url,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+    )
 
 
 __all__ = ["create_app", "models"]

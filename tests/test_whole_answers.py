@@ -26,6 +26,12 @@ class Watched(socket.socket):
 
     pieces: list[bytes]
 
+    most: int | None = None  # of what is sent, as much leaves at once
+
+    def send(self, data: bytes, *flags: int) -> int:  # type: ignore[override]
+        self.pieces.append(bytes(data[: self.most]))
+        return super().send(data[: self.most], *flags)
+
     def sendall(self, data: bytes, *flags: int) -> None:  # type: ignore[override]
         self.pieces.append(bytes(data))
         super().sendall(data, *flags)
@@ -81,13 +87,17 @@ EACH = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.parametrize("most", [None, 3])
 @EACH
-def test_every_byte_is_as_the_server_by_itself_sends_it(method: str, version: str, status: str, headers: list[tuple[str, str]], pieces: list[bytes]) -> None:
+def test_every_byte_is_as_the_server_by_itself_sends_it(
+    method: str, version: str, status: str, headers: list[tuple[str, str]], pieces: list[bytes], most: int | None
+) -> None:
     found = []
     for kind in (wsgi.Response, WholeAnswer):
         one, client = socket.socketpair()
         server = Watched(fileno=one.detach())
         server.pieces = []
+        server.most = most
         with server, client:
             response = answer(kind, (server, client), method, version)
             response.start_response(status, headers)

@@ -86,8 +86,9 @@ def _responder(turn: Begun) -> Responder:
 
 def _question(user_id: str, turn: Begun) -> Question:
     kept = turn.question.id is not None
+    alone = turn.is_first or not kept
     return Question(
-        replies.history(turn.session_id, turn.conversation_id, upto=turn.question.id) if kept else [Turn("user", turn.question.content)],
+        [Turn("user", turn.question.content)] if alone else replies.history(turn.session_id, turn.conversation_id, upto=turn.question.id),
         settings().system_prompt,
         user_id=user_id,
         session_id=turn.session_id,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from psycopg2.extensions import new_type, register_type
+from psycopg2.extensions import PYDATETIMETZ, UNICODE, new_type, register_type
 from sqlalchemy import Connection, Engine, event
 
 from chatsvc.core import acting, patience, pool
@@ -18,7 +18,17 @@ LOCK_SECONDS = 3  # less what a connection was waited for
 STATEMENT_SECONDS = 5
 ALONE = "chatsvc_alone"  # a connection's mark: its statement is a transaction by itself
 OF_SAVEPOINTS = ("SAVEPOINT ", "ROLLBACK TO ", "RELEASE ")  # these must work where nothing else does, and see no rows
-ID_AS_TEXT = new_type((2950,), "UUID", lambda text, _: text)
+ID_AS_TEXT = new_type((2950,), "UUID", UNICODE)
+
+
+def _moment(text: str | None, cursor: Any) -> Any:
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:  # beyond what a calendar here knows ("infinity"): somebody with psql can write that
+        return PYDATETIMETZ(text, cursor)
+
+
+MOMENT = new_type((1184,), "MOMENT", _moment)
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -56,8 +66,9 @@ def prepare(engine: Engine) -> None:
 
 
 def _prepare_postgresql(connection: Any, record: object) -> None:
-    """Ids are text here: the driver would make an object of each, and we a text of that."""
+    """Ids are text here: the driver would make an object of each, and we a text of that. Its own reading of a time takes four times as long."""
     register_type(ID_AS_TEXT, connection)
+    register_type(MOMENT, connection)
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, record: object) -> None:

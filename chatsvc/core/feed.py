@@ -6,6 +6,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,18 @@ from chatsvc.core.about import About
 from chatsvc.core.idempotency import Claim
 
 EARLY = 1000  # pieces that may wait for what comes before them; more than Redis tells between two looks at the rows
+
+
+class Turn:
+    """What one reader waits with."""
+
+    __slots__ = ("wait", "wake")
+
+    def __init__(self) -> None:
+        lock = threading.Lock()
+        lock.acquire()
+        self.wait: Callable[[], object] = lock.acquire
+        self.wake: Callable[[], object] = lock.release
 
 
 class Feed:
@@ -32,7 +45,7 @@ class Feed:
         self._starts: list[int] = []
         self._early: dict[int, str] = {}
         self._adding = threading.Lock()
-        self._waiting: deque[threading.Lock] = deque()
+        self._waiting: deque[Turn] = deque()
         self.length = 0
         self.final: Any = None
 
@@ -62,7 +75,7 @@ class Feed:
         """Wakes everybody who waits."""
         while self._waiting:
             try:
-                self._waiting.popleft().release()
+                self._waiting.popleft().wake()
             except IndexError:
                 return  # another thread woke them
 
@@ -77,15 +90,22 @@ class Feed:
             text += "".join(self._pieces[first + 1 : len(self._starts)])
         return text[: length - offset]
 
-    def wait(self, offset: int) -> str:
-        """The text from this offset on; waits for some, for the end, or for a nudge."""
+    def wait(self, offset: int, turn: Turn | None = None) -> str:
+        """The text from this offset on; waits for some, for the end, or for a nudge. Who waits again and again brings the same turn."""
         if self.length <= offset and self.final is None:
-            turn = threading.Lock()
-            turn.acquire()
+            turn = turn or Turn()
             self._waiting.append(turn)
             if self.length <= offset and self.final is None:
-                turn.acquire()
+                turn.wait()
+            else:
+                self._withdraw(turn)
         return self.since(offset)
+
+    def _withdraw(self, turn: Turn) -> None:
+        try:
+            self._waiting.remove(turn)
+        except ValueError:
+            turn.wait()  # somebody has just taken it off the list, to wake whoever waits
 
 
 @dataclass(slots=True)

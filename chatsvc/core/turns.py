@@ -40,6 +40,7 @@ class Begun:
     reply: Any
     again: bool = False
     answered: int | None = None
+    is_first: bool = False  # nothing was said in this session before
     persona_id: str | None = None
     conversation_id: str | None = None
 
@@ -96,7 +97,7 @@ def _begin(
     )
     if claim is not None:
         changed(tx, update(IdempotencyKey).where(*idempotency.is_claim(claim)).values(reply_id=reply.id, session_id=session.id))
-    return Begun(session.id, question, reply, persona_id=persona)
+    return Begun(session.id, question, reply, persona_id=persona, is_first=session.newest_message_id is None)
 
 
 def _answered_by(tx: Unit, session: AnyRow, wanted: str | Keep | None) -> str | None:
@@ -156,7 +157,7 @@ def _lock() -> Select[Any]:
     user_id: BindParameter[str] = bindparam("user_id")
     session_id: BindParameter[str] = bindparam("session_id")
     running = select(ChatMessage.id).where(ChatMessage.session_id == session_id, ChatMessage.status == "streaming").scalar_subquery()
-    columns = (ChatSession.id, ChatSession.user_id, ChatSession.agent_type, ChatSession.persona_id, ChatSession.status)
+    columns = (ChatSession.id, ChatSession.user_id, ChatSession.agent_type, ChatSession.persona_id, ChatSession.status, ChatSession.newest_message_id)
     found: Select[Any] = select(*columns, running.label("running"), written_for(user_id).label("running_anywhere"))
     return found.where(*sessions.owned(user_id, session_id)).with_for_update(key_share=True, of=ChatSession)
 

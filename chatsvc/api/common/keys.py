@@ -29,12 +29,13 @@ FETCH_TIMEOUT = 5
 WAIT_FOR_A_FETCH = 3
 MAX_SET_BYTES = 256 * 1024
 RSA_BITS = range(2048, 8193)
+LEEWAY_SECONDS = 30  # clocks of two machines differ a little; whether a token has expired is checked without it
 
 
 class Keys:
     """The HS256 secret, and where configured one public key or an issuer's key set."""
 
-    def __init__(self, *, secret: str, public_key: str, jwks_url: str) -> None:
+    def __init__(self, *, secret: str, public_key: str, jwks_url: str, issuer: str = "", audience: str = "") -> None:
         try:
             jwt.get_algorithm_by_name("HS256").prepare_key(secret)
         except jwt.InvalidKeyError:
@@ -42,6 +43,16 @@ class Keys:
         self.secret = secret
         self.public_key = _public_key(public_key) if public_key else None
         self.key_set = KeySet(jwks_url) if jwks_url else None
+        self.issuer = issuer or None
+        self.audience = audience or None
+
+    def claims(self, text: str) -> dict[str, Any]:
+        """What a token says, its signature and times checked; jwt.PyJWTError when it is none of ours."""
+        # Where there is one key, nobody has to look into the token to choose it: reading it is most of the work.
+        key = self.choose(jwt.get_unverified_header(text)) if self.public_key or self.key_set else self.secret
+        return jwt.decode(
+            text, key, self.algorithms, {"verify_aud": self.audience is not None}, audience=self.audience, issuer=self.issuer, leeway=LEEWAY_SECONDS
+        )
 
     @property
     def algorithms(self) -> list[str]:

@@ -10,6 +10,7 @@ import orjson
 from flask import Response
 
 from chatsvc.core.clients import Client
+from chatsvc.core.feed import Feed, Turn
 
 PING_SECONDS = 10.0
 PING = b": ping\n\n"
@@ -28,13 +29,13 @@ def event(name: str, number: int, data: Any) -> bytes:
     return b"event: %b\nid: %d\ndata: %b\n\n" % (name.encode(), number, body)
 
 
-def growing(feed: Any, offset: int, client: Client, *, leaving: Callable[[], bool]) -> Iterator[bytes]:
+def growing(feed: Feed, offset: int, client: Client, *, leaving: Callable[[], bool]) -> Iterator[bytes]:
     """The rest of a text that grows, as deltas; comments while there is nothing to say. Ends with the feed, when the process leaves, and
     when the client is dismissed, even in the midst of a flood."""
-    spoke_at = time.monotonic()
+    spoke_at, turn = time.monotonic(), Turn()
     while client.is_welcome():
         ended = feed.final is not None
-        text = feed.wait(offset)
+        text = feed.wait(offset, turn)
         if not client.is_welcome():
             return
         if text:

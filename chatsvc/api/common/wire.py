@@ -27,7 +27,14 @@ ERROR_PAGE = Markup("""\
 
 def utc(moment: datetime | None) -> str | None:
     """ISO 8601 in UTC with six digits and a Z."""
-    return None if moment is None else moment.isoformat(timespec="microseconds")[:26] + "Z"
+    return None if moment is None else spelt(moment)[:26] + "Z"
+
+
+def spelt(moment: datetime) -> str:
+    """ISO 8601 with six digits. A list of twenty has sixty of them, and the language's own way takes six times as long."""
+    if not moment.microsecond:  # which the quick way leaves out
+        return moment.isoformat(timespec="microseconds")
+    return orjson.dumps(moment)[1:27].decode()
 
 
 def encoded(body: Any) -> bytes:

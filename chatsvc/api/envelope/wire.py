@@ -7,6 +7,7 @@ from typing import Any
 
 from chatsvc.api.common.door import Door, Route
 from chatsvc.api.common.wire import envelope_error as error
+from chatsvc.api.common.wire import spelt
 from chatsvc.core.api_keys import PREFIX
 from chatsvc.core.belongings import NAMES as COUNTED
 from chatsvc.core.exchange_stats import Figures
@@ -52,7 +53,7 @@ def enveloped(words: str, data: Any) -> Body:
 
 def utc(moment: datetime | None) -> str | None:
     """ISO 8601 in UTC with exactly three digits and a Z."""
-    return None if moment is None else moment.isoformat(timespec="milliseconds")[:23] + "Z"
+    return None if moment is None else spelt(moment)[:23] + "Z"
 
 
 def session(row: Any) -> Body:

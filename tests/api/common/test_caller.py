@@ -13,7 +13,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
-from flask_jwt_extended import decode_token
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
@@ -353,11 +352,14 @@ def test_a_token_is_remembered_as_what_it_is_and_never_for_another(app: Flask) -
 def test_a_remembered_token_is_not_checked_anew_and_an_unknown_one_is(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[str] = []
 
+    keys = app.extensions["chatsvc.keys"]
+    claims_of = keys.claims
+
     def noted(text: str) -> Any:
         checked.append(text)
-        return decode_token(text)
+        return claims_of(text)
 
-    monkeypatch.setattr(caller, "decode_token", noted)
+    monkeypatch.setattr(keys, "claims", noted)
     one, other = forged(), forged(claims(sub="stranger"))
     for token in (one, one, other, one, other):
         assert asked(app, f"Bearer {token}").status_code == 200
