@@ -11,6 +11,7 @@ SESSION = (
 STATS = "data: total active byStatus successRate averageResponseTimeMs p95ResponseTimeMs failures"
 SESSIONS = "/api/chat-sessions"
 ONE = f"{SESSIONS}/{{session_id}}"
+REFUSAL = "success message"
 
 
 def said(message: str, **values: Any) -> dict[str, Any]:
@@ -18,5 +19,11 @@ def said(message: str, **values: Any) -> dict[str, Any]:
     return {"success": True, "message": message, **{f"data.{path}": value for path, value in values.items()}}
 
 
-def refused(message: str) -> dict[str, Any]:
-    return {"success": False, "message": message}
+def refused(message: str = "") -> dict[str, Any]:
+    """What a refusal says; with no message, in whatever words."""
+    return {"success": False, **({"message": message} if message else {})}
+
+
+def kept(**names: str) -> dict[str, str]:
+    """Variables, each with what the answer's data holds under the name given."""
+    return {variable: f"body.data.{name}" for variable, name in names.items()}

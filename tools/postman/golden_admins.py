@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.postman.enveloped import ONE, SESSION, SESSIONS, STATS, refused, said
+from tools.postman.enveloped import ONE, REFUSAL, SESSION, SESSIONS, STATS, kept, refused, said
 from tools.postman.steps import Step
 
 CUSTOMER = {"X-API-Key": "{{apiKey}}", "X-On-Behalf-Of": "{{customerId}}"}
@@ -19,7 +19,7 @@ WITH_KEYS = (
         who="adminToken",
         shape=f"{KEY} key",
         values=said("API key created successfully", name="Web shop {{run}}", scopes=["read", "write"], lastUsedAt=None),
-        keep={"keyId": "body.data.keyId", "apiKey": "body.data.key", "customerId": '`customer-${pm.variables.get("run")}`'},
+        keep=kept(keyId="keyId", apiKey="key") | {"customerId": '`customer-${pm.variables.get("run")}`'},
     ),
     Step(
         "It calls for a user of its own, who has no account here",
@@ -30,7 +30,7 @@ WITH_KEYS = (
         who="",
         shape=SESSION,
         values=said("Session created successfully", title="Shade plants"),
-        keep={"sessionId": "body.data.sessionId"},
+        keep=kept(sessionId="sessionId"),
     ),
     Step(
         "And lists what that user has",
@@ -59,12 +59,12 @@ WITH_KEYS = (
         who="adminToken",
         shape=RECEIPT,
         values=said("Data erased successfully", askedBy="admin"),
-        keep={"erasureId": "body.data.receiptId"},
+        keep=kept(erasureId="receiptId"),
     ),
     Step("The receipt", "GET /api/erasures/{erasure_id}", 200, who="", shape=RECEIPT, values=said("Receipt retrieved successfully", receiptId="{{erasureId}}")),
     Step("Nothing is left", f"GET {SESSIONS}", 200, headers=CUSTOMER, who="", values=said("Sessions retrieved successfully", sessions=[])),
     Step("Revoke the key", "DELETE /api/api-keys/{key_id}", 200, who="adminToken", shape=KEY, values=said("API key revoked successfully", keyId="{{keyId}}")),
-    Step("It is good no more", f"GET {SESSIONS}", 401, headers=CUSTOMER, who="", shape="success message", values={"success": False}),
+    Step("It is good no more", f"GET {SESSIONS}", 401, headers=CUSTOMER, who="", shape=REFUSAL, values=refused()),
 )
 
 FOR_ADMINS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tools.postman.refusals import nobody
 from tools.postman.steps import Step
 
 SESSION = "_id user_id title message_count last_message_at created_at updated_at"
@@ -108,7 +109,7 @@ WITH_CHATS = (
 REFUSED = (
     Step("A message that says nothing", f"POST {MESSAGES}", 400, body={"content": " "}, shape="detail errors", values={"errors[0].field": "content"}),
     Step("A field that is not there", f"POST {SESSIONS}", 400, body={"name": "My chat"}, values={"errors[0].field": "name"}),
-    Step("Nobody", f"GET {SESSIONS}", 401, who="", shape="detail"),
+    nobody(SESSIONS, "detail"),
     Step("Sign out", "POST /auths/logout", 204, who="friendToken", is_json=False),
     Step("The token is good no more", "GET /auths/me", 401, who="friendToken", shape="detail"),
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tools.postman.enveloped import ONE, SESSION, SESSIONS, STATS, refused, said
+from tools.postman.enveloped import ONE, REFUSAL, SESSION, SESSIONS, STATS, kept, refused, said
 from tools.postman.golden_admins import FOR_ADMINS, WITH_KEYS
+from tools.postman.refusals import UNKNOWN, blank_title, nobody, unknown_session
 from tools.postman.steps import Step
 
 MESSAGE = "messageId sessionId role content status metadata createdAt"
@@ -13,7 +14,6 @@ EXCHANGE = f"{SESSIONS}/{{session_id=exchangeId}}"
 TALKS = "/api/conversations"
 TALK = f"{TALKS}/{{conversation_id}}"
 PERSONAS = "/api/personas"
-UNKNOWN = "11111111-1111-4111-8111-111111111111"
 PLANT = {"plantType": "indoor", "difficulty": "beginner"}
 MOVED = {"plantType": "outdoor", "difficulty": "advanced", "notes": "Added more details"}
 MILLISECONDS = "to.match(/^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$/)"
@@ -27,7 +27,7 @@ WITH_SESSIONS = (
         shape=SESSION,
         values=said("Session created successfully", title="My Plant Chat {{run}}", meta=PLANT, status="ACTIVE", messagesCount=0, lastMessageAt=None),
         also={"times have milliseconds": f"pm.expect(body.data.createdAt).{MILLISECONDS};"},
-        keep={"sessionId": "body.data.sessionId"},
+        keep=kept(sessionId="sessionId"),
     ),
     Step(
         "List by page",
@@ -80,7 +80,7 @@ WITH_SESSIONS = (
         values=said("Messages retrieved successfully", **{"messages.length": 1, "messages[0].role": "user", "messages[0].content": "Does it need shade?"}),
     ),
     Step("Cancel it", f"PATCH {ONE}/cancel", 200, shape=SESSION, values=said("Session cancelled successfully", status="CANCELLED")),
-    Step("Once is enough", f"PATCH {ONE}/cancel", 409, values={"success": False}),
+    Step("Once is enough", f"PATCH {ONE}/cancel", 409, values=refused()),
     Step(
         "Erase it with its messages",
         f"DELETE {ONE}",
@@ -88,7 +88,7 @@ WITH_SESSIONS = (
         shape="data: sessionId deletedMessages",
         values=said("Session deleted successfully", sessionId="{{sessionId}}", deletedMessages=1),
     ),
-    Step("It is gone for good", f"GET {ONE}", 404, shape="success message", values=refused("Session not found")),
+    Step("It is gone for good", f"GET {ONE}", 404, shape=REFUSAL, values=refused("Session not found")),
 )
 
 WITH_PERSONAS = (
@@ -101,7 +101,7 @@ WITH_PERSONAS = (
         who="adminToken",
         shape=f"{PERSONA} webhookUrl baseUrl systemPrompt circuit",
         values=said("Persona created successfully", name="Travel desk {{run}}", kind="echo", isActive=True, hasSecret=False),
-        keep={"personaId": "body.data.personaId"},
+        keep=kept(personaId="personaId"),
     ),
     Step("People see neither addresses nor prompts", f"GET {PERSONAS}/{{persona_id}}", 200, shape=PERSONA, values=said("Persona retrieved successfully")),
     Step(
@@ -110,7 +110,7 @@ WITH_PERSONAS = (
         201,
         body={"name": "Spare {{run}}", "kind": "echo"},
         who="adminToken",
-        keep={"spareId": "body.data.personaId"},
+        keep=kept(spareId="personaId"),
     ),
     Step(
         "Switch it off",
@@ -120,7 +120,7 @@ WITH_PERSONAS = (
         who="adminToken",
         values=said("Persona updated successfully", isActive=False, name="Spare {{run}}"),
     ),
-    Step("Nobody can talk with it", f"POST {TALKS}", 409, body={"personaId": "{{spareId}}"}, values={"success": False}),
+    Step("Nobody can talk with it", f"POST {TALKS}", 409, body={"personaId": "{{spareId}}"}, values=refused()),
     Step(
         "Delete it",
         f"DELETE {PERSONAS}/{{persona_id=spareId}}",
@@ -138,7 +138,7 @@ WITH_CONVERSATIONS = (
         body={"personaId": "{{personaId}}", "title": "Summer trip"},
         shape=CONVERSATION,
         values=said("Conversation created successfully", personaId="{{personaId}}", title="Summer trip", lastMessageAt=None),
-        keep={"conversationId": "body.data.conversationId"},
+        keep=kept(conversationId="conversationId"),
     ),
     Step(
         "Send a message; the answer comes with it",
@@ -147,7 +147,7 @@ WITH_CONVERSATIONS = (
         body={"message": "Where is it warm in May?", "metadata": {"page": "/pricing"}},
         shape="data: sessionId status userMessage reply",
         values=said("Message sent successfully", status="COMPLETED", **{"userMessage.content": "Where is it warm in May?", "reply.role": "assistant"}),
-        keep={"exchangeId": "body.data.sessionId"},
+        keep=kept(exchangeId="sessionId"),
     ),
     Step(
         "Each message is a session of its own",
@@ -175,7 +175,7 @@ WITH_CONVERSATIONS = (
         headers={"Prefer": "respond-async"},
         shape="data: sessionId status userMessage reply",
         values={"success": True, "data.status": "ACTIVE", "data.reply": None},
-        keep={"exchangeId": "body.data.sessionId"},
+        keep=kept(exchangeId="sessionId"),
     ),
     Step(
         "It is among the active ones",
@@ -214,22 +214,15 @@ WITH_CONVERSATIONS = (
         shape=f"{STATS} series",
         values=said("Statistics retrieved successfully"),
     ),
-    Step("A persona in use stays", f"DELETE {PERSONAS}/{{persona_id}}", 409, who="adminToken", values={"success": False}),
+    Step("A persona in use stays", f"DELETE {PERSONAS}/{{persona_id}}", 409, who="adminToken", values=refused()),
 )
 
 REFUSED = (
-    Step("An unknown session", f"GET {SESSIONS}/{UNKNOWN}", 404, shape="success message", values=refused("Session not found")),
-    Step(
-        "A blank title is refused by name",
-        f"POST {SESSIONS}",
-        400,
-        body={"title": " "},
-        shape="success message errors",
-        values={"success": False, "errors": [{"field": "title", "message": "must not be blank"}]},
-    ),
-    Step("Pages and offsets do not mix", f"GET {SESSIONS}?page=1&offset=0", 400, values={"success": False}),
-    Step("An unknown persona", f"POST {TALKS}", 404, body={"personaId": UNKNOWN}, values={"success": False}),
-    Step("Nobody", f"GET {SESSIONS}", 401, who="", shape="success message", values={"success": False}),
+    unknown_session(SESSIONS, REFUSAL, refused("Session not found")),
+    blank_title(SESSIONS, REFUSAL, refused()),
+    Step("Pages and offsets do not mix", f"GET {SESSIONS}?page=1&offset=0", 400, values=refused()),
+    Step("An unknown persona", f"POST {TALKS}", 404, body={"personaId": UNKNOWN}, values=refused()),
+    nobody(SESSIONS, REFUSAL, refused()),
 )
 
 STEPS = (*WITH_SESSIONS, *WITH_PERSONAS, *WITH_CONVERSATIONS, *WITH_KEYS, *FOR_ADMINS, *REFUSED)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from tools.postman.refusals import blank_title, nobody, unknown_session
 from tools.postman.steps import Step
 
 SESSION = "id user_id title agent_type status is_active metadata message_count last_message last_message_at created_at updated_at"
 MESSAGE = "id session_id content message_type agent_type status metadata created_at edited_at"
+PAGE = "total page page_size total_pages next_cursor"
 STATS = "user_id total_sessions active_sessions total_messages sessions_by_agent_type most_recent_session oldest_session"
 SESSIONS = "/api/v1/chat-sessions"
 ONE = f"{SESSIONS}/{{session_id}}"
 CHAT = "/api/v1/chat/sessions"
-UNKNOWN = "11111111-1111-4111-8111-111111111111"
 NOT_FOUND = {"detail": "Session not found"}
 
 # A reply of a quarter of a minute is begun and not waited for; the same key again says its id while it runs, and with the id it is stopped.
@@ -77,7 +78,7 @@ WITH_SESSIONS = (
         "List the active sessions of an agent",
         f"GET {SESSIONS}?agent_type=primary&is_active=true&page=1&page_size=10",
         200,
-        shape="sessions total page page_size total_pages next_cursor",
+        shape=f"sessions {PAGE}",
         values={"page": 1, "page_size": 10, "sessions[0].id": "{{sessionId}}", "sessions[0].message_count": 2},
         also={"shows what was said last": 'pm.expect(body.sessions[0].last_message).to.eql("I can help you with payments.");'},
     ),
@@ -99,7 +100,7 @@ WITH_SESSIONS = (
         "List its messages of one kind",
         f"GET {ONE}/messages?page=1&page_size=50&message_type=assistant",
         200,
-        shape="messages total page page_size total_pages next_cursor",
+        shape=f"messages {PAGE}",
         values={"total": 1, "messages[0].id": "{{answerId}}"},
     ),
     Step(
@@ -218,7 +219,7 @@ WITH_REPLIES = (
         "The chats of the sidebar",
         f"GET {CHAT}?page=1&page_size=50",
         200,
-        shape="sessions total page page_size total_pages next_cursor",
+        shape=f"sessions {PAGE}",
         values={"page": 1, "page_size": 50, "sessions[0].session_id": "{{stoppedIn}}", "sessions[1].session_id": "{{chatId}}", "sessions[1].message_count": 6},
         also={
             "each has what a sidebar shows": "body.sessions.forEach((one) => pm.expect(one).to.have.all.keys("
@@ -236,15 +237,8 @@ WITH_REPLIES = (
 )
 
 REFUSED = (
-    Step("An unknown session", f"GET {SESSIONS}/{UNKNOWN}", 404, shape="detail", values=NOT_FOUND),
-    Step(
-        "A blank title is refused by name",
-        f"POST {SESSIONS}",
-        400,
-        body={"title": " "},
-        shape="detail errors",
-        values={"errors": [{"field": "title", "message": "must not be blank"}]},
-    ),
+    unknown_session(SESSIONS, "detail", NOT_FOUND),
+    blank_title(SESSIONS, "detail"),
     Step("A page that is too large", f"GET {SESSIONS}?page_size=101", 400, values={"errors[0].field": "page_size"}),
     Step(
         "A kind of message that is not there",
@@ -253,7 +247,7 @@ REFUSED = (
         body={"content": "Hello", "message_type": "robot"},
         values={"errors[0].field": "message_type"},
     ),
-    Step("Nobody", f"GET {SESSIONS}", 401, who="", shape="detail"),
+    nobody(SESSIONS, "detail"),
     Step("A token that is none", f"GET {SESSIONS}", 401, who="run", shape="detail"),
 )
 
