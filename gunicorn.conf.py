@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -63,8 +64,13 @@ def _threads() -> type:
             if stays is False:
                 with suppress(OSError):
                     conn.close(graceful=True)
-                conn.close = lambda **_: None
             return stays
+
+        def finish_request(self, conn: Any, fs: Future[Any]) -> None:
+            if fs.cancelled() or fs.exception() or fs.result() is not False:
+                super().finish_request(conn, fs)
+            else:  # its thread has closed it
+                self.nr_conns -= 1
 
     return Threads
 
