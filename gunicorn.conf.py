@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import signal
@@ -108,8 +107,8 @@ loglevel = _settings.log_level
 
 
 DRAIN_SECONDS = 2.0
-ATTACH_FILTER = 26  # SO_ATTACH_FILTER
-RETURN_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)  # a filter of one step: every packet is dropped
+BIND_TO_INTERFACE = 62  # SO_BINDTOIFINDEX, which since Linux 5.7 takes no privileges; a filter that drops all (SO_ATTACH_FILTER) does on some systems
+NO_INTERFACE = 2**31 - 1
 QUEUED_AT = 24  # where TCP_INFO says of a listening socket how many wait to be accepted
 
 
@@ -157,10 +156,12 @@ def _hang_up_on_the_stuck(listener: socket.socket) -> None:
 
 
 def _drain(listeners: list[socket.socket]) -> None:
-    """Turns newcomers away (their system tries again in a second and is refused then) until the workers have taken in those that wait."""
-    step = ctypes.create_string_buffer(RETURN_NOTHING)
-    for listener in listeners:
-        listener.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(step)))
+    """Has newcomers refused until the workers have taken in those that wait: a socket that listens at an interface that is not there is found by nobody."""
+    try:
+        for listener in listeners:
+            listener.setsockopt(socket.SOL_SOCKET, BIND_TO_INTERFACE, NO_INTERFACE)
+    except OSError as error:  # an older system: stopping goes on, and some of those who connect meanwhile are reset
+        logging.getLogger("chatsvc").warning("whoever connects from now on may be reset instead of refused (%s)", error.strerror)
     ends_at = time.monotonic() + DRAIN_SECONDS
     time.sleep(0.05)
     while time.monotonic() < ends_at and any(_queued(listener) for listener in listeners):

@@ -177,6 +177,13 @@ async def run(pid: int, port: int, streams: int, words: int, ramp: float) -> dic
 @contextlib.contextmanager
 def served(port: int, **settings: str) -> Iterator[int]:
     """chatsvc as shipped, on this port, with these settings changed; its process id."""
+    with served_under((), port, **settings) as pid:
+        yield pid
+
+
+@contextlib.contextmanager
+def served_under(program: tuple[str, ...], port: int, **settings: str) -> Iterator[int]:
+    """The same, started by a program that becomes it."""
     with tempfile.TemporaryDirectory() as folder:
         environ = {
             **os.environ,
@@ -189,7 +196,7 @@ def served(port: int, **settings: str) -> Iterator[int]:
             **settings,
         }
         # What it says goes where errors go: the results alone are the output.
-        process = subprocess.Popen([sys.executable, "-m", "flask", "serve"], cwd=ROOT, env=environ, stdout=sys.stderr)
+        process = subprocess.Popen([*program, sys.executable, "-m", "flask", "serve"], cwd=ROOT, env=environ, stdout=sys.stderr)
         try:
             _until_ready(port, process)
             yield process.pid

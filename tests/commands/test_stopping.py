@@ -9,9 +9,13 @@ import threading
 import time
 from collections import Counter
 
-from bench.streams import free_port, served
+import pytest
+
+from bench.streams import free_port, served_under
 
 CLIENTS = 12
+# As whoever runs a service should: without privileges. Linux does not let them do all that root's may.
+PLAIN = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
 
 
 def call(port: int, said: Counter[str], done: threading.Event) -> None:
@@ -32,9 +36,10 @@ def call(port: int, said: Counter[str], done: threading.Event) -> None:
             connection.close()
 
 
-def test_nobody_who_has_connected_is_turned_away_when_the_service_stops(empty_database: str) -> None:
+@pytest.mark.parametrize("under", [pytest.param(PLAIN, id="without privileges"), pytest.param((), id="as it comes")])
+def test_nobody_who_has_connected_is_turned_away_when_the_service_stops(empty_database: str, under: tuple[str, ...]) -> None:
     said, done, port = Counter[str](), threading.Event(), free_port()
-    with served(port, DATABASE_URL=empty_database, LOG_LEVEL="error") as pid:
+    with served_under(under, port, DATABASE_URL=empty_database, LOG_LEVEL="error") as pid:
         clients = [threading.Thread(target=call, args=(port, said, done)) for _ in range(CLIENTS)]
         for client in clients:
             client.start()
