@@ -12,9 +12,13 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 from chatsvc.core import acting
+from chatsvc.core.database import read
+from chatsvc.core.errors import Unavailable
 from chatsvc.extensions import db
 
 
@@ -26,6 +30,7 @@ def to_file(path: Path) -> int:
     """Writes the copy to a file that is not there yet, readable by its owner alone; how many bytes it has. The file appears when it is whole."""
     if path.exists():
         raise NoBackup(f"{path} is there already; a backup overwrites nothing")
+    _look_for_tables()
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -41,6 +46,17 @@ def to_file(path: Path) -> int:
         raise NoBackup(f"{path} cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _look_for_tables() -> None:
+    """A command without the service's settings looks at an empty file of its own, whose backup would be found empty on the day it is needed."""
+    try:
+        read(text("SELECT version_num FROM alembic_version"))
+    except Unavailable as error:
+        raise NoBackup(error.message) from None
+    except DBAPIError:
+        where = db.engine.url.render_as_string()
+        raise NoBackup(f"{where} has no tables of chatsvc, so there is nothing to back up. Are the settings those of the service (DATABASE_URL)?") from None
 
 
 def _copy_sqlite(part: Path) -> None:

@@ -157,3 +157,17 @@ def test_without_the_program_it_says_what_is_missing(app: Flask, tmp_path: Path,
     else:
         assert (result.exit_code, "pg_dump is not on this machine's PATH" in result.output) == (1, True)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_without_our_tables_is_not_taken_for_the_service_s(empty_database: str, tmp_path: Path) -> None:
+    """What a command sees that was given no settings: an empty file of its own, whose backup would be one of nothing."""
+    app = watched(factories.settings(empty_database))
+    try:
+        result = app.test_cli_runner().invoke(args=["backup", str(tmp_path / "file.backup")])
+        assert result.exit_code == 1
+        assert "has no tables of chatsvc, so there is nothing to back up. Are the settings those of the service (DATABASE_URL)?" in result.output
+        assert not list(tmp_path.glob("*.backup*"))
+    finally:
+        app.extensions["chatsvc.runtime"].stop(wait=True)
+        with app.app_context():
+            db.engine.dispose()
