@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import bindparam, case, func, select
 
 from chatsvc.core.database import read
 from chatsvc.core.models import ChatSession
 from chatsvc.core.models.types import Moment
+from chatsvc.core.prepared import prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,12 @@ class UserStats:
     oldest_session: datetime | None
 
 
-def of_user(user_id: str) -> UserStats:
-    """Over the user's live plain sessions, archived ones included; from their counters, not their messages."""
-    rows = read(
+@prepared
+def _by_agent_type() -> Any:
+    """All of this stands in idx_chat_sessions_statistics, which is for whoever asks that counters be no less than none (014); the sessions
+    themselves are not looked at."""
+    plain = (ChatSession.user_id == bindparam("user_id"), ChatSession.deleted_at.is_(None), ChatSession.conversation_id.is_(None))
+    return (
         select(
             ChatSession.agent_type,
             func.count().label("sessions"),
@@ -33,9 +38,14 @@ def of_user(user_id: str) -> UserStats:
             func.min(ChatSession.created_at, type_=Moment()).label("oldest"),
             func.max(ChatSession.created_at, type_=Moment()).label("newest"),
         )
-        .where(ChatSession.user_id == user_id, ChatSession.deleted_at.is_(None), ChatSession.conversation_id.is_(None))
+        .where(*plain, ChatSession.message_count >= 0)
         .group_by(ChatSession.agent_type)
     )
+
+
+def of_user(user_id: str) -> UserStats:
+    """Over the user's live plain sessions, archived ones included; from their counters, not their messages."""
+    rows = read(_by_agent_type(), {"user_id": user_id})
     return UserStats(
         total_sessions=sum(row.sessions for row in rows),
         active_sessions=sum(row.active for row in rows),

@@ -402,3 +402,9 @@ def test_all_that_a_user_has_is_carried_away_and_erased_by_an_index(database: Da
         assert [step for statement in erased.values() if "VACUUM" not in statement.sql for step in whole_tables(explained(statement))] == []
     assert belongings.count(ORDINARY, None, keep_account=False) == {}
     assert list(verify.breaches()) == []
+
+
+def test_statistics_are_read_from_their_index_alone(database: Database) -> None:
+    (plan,) = [str(explained(statement)) for statement in sent_by(partial(stats.of_user, big.BUSY))]
+    assert "idx_chat_sessions_statistics" in plan
+    assert ("COVERING INDEX" if database.raw.on_sqlite else "Index Only Scan") in plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.migrations.raw import Raw
 
-NEWEST = 13
+NEWEST = 14
 SOON = "2030-01-01 00:00:00.000000"
 SOME_TIME_AGO = "2024-05-06 07:08:09.101112"
 

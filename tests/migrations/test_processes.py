@@ -54,6 +54,7 @@ def test_the_flask_command_of_a_shell_goes_up_refuses_to_lose_data_and_can_be_fo
         raw.run("UPDATE chat_sessions SET agent_type = 'research' WHERE conversation_id IS NULL")
         before = dump(raw)
         refused = flask("db", "downgrade", "009")
+        # The index's step loses nothing and is taken; the one that would is not.
         assert (refused.returncode, dump(raw), revision(raw)) == (1, before, "013")
         assert "This step down would lose 2 receipts of erasures, which cannot be made again." in refused.stderr
         assert "Traceback" not in refused.stderr

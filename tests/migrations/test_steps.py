@@ -17,8 +17,9 @@ from tests.migrations.recount import breaches, look
 REVISIONS = [f"{number:03}" for number in range(1, NEWEST + 1)]
 # Revisions that make tables; those after them change tables that are there.
 MAKE_TABLES = (*range(1, 7), 9, 12, 13)
-# This one is about rows on PostgreSQL, who sees them; going down it nobody loses anything.
-LOSES_NOTHING = 11
+# This one is about rows on PostgreSQL, who sees them; going down it nobody loses anything. Nor by an index.
+ROW_SECURITY = 11
+LOSE_NOTHING = (ROW_SECURITY, 14)
 
 
 def test_revisions_are_numbered_one_after_the_other_and_have_one_head() -> None:
@@ -51,7 +52,7 @@ def test_a_database_that_went_up_and_down_with_rows_in_it_equals_a_fresh_one(dat
     assert database.schema == fresh
 
 
-@pytest.mark.parametrize("number", [number for number in range(1, NEWEST + 1) if number != LOSES_NOTHING])
+@pytest.mark.parametrize("number", [number for number in range(1, NEWEST + 1) if number not in LOSE_NOTHING])
 def test_a_step_down_that_would_lose_what_people_made_refuses_and_changes_nothing(database: Database, number: int) -> None:
     database.upgrade(f"{number:03}")
     fill(database.raw, number)
@@ -73,7 +74,7 @@ def test_a_step_down_and_up_again_keeps_every_row_and_all_that_can_be_derived(da
         database.raw.run(statement)
     rows, schema = database.rows, database.schema
     database.downgrade()
-    assert database.schema != schema or (database.raw.on_sqlite and number == LOSES_NOTHING)
+    assert database.schema != schema or (database.raw.on_sqlite and number == ROW_SECURITY)
     database.upgrade(f"{number:03}")
     assert (database.rows, database.schema) == (rows, schema)
     assert {table for table, found in rows.items() if found} == set(tables(database.raw)) - _made_by(number)

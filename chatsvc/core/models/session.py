@@ -46,6 +46,11 @@ class ChatSession(Model):
         ),
         partial_index("idx_chat_sessions_persona_user", "persona_id", "user_id", "updated_at DESC", "id DESC", where=LIVE_EXCHANGE),
         partial_index("idx_chat_sessions_persona", "persona_id", where="persona_id IS NOT NULL"),
+        partial_index(
+            "idx_chat_sessions_statistics",
+            *("user_id", "agent_type", "status", "message_count", "created_at", "deleted_at", "conversation_id"),
+            where=f"{LIVE_PLAIN} AND message_count >= 0",
+        ),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 
