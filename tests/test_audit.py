@@ -32,6 +32,20 @@ def test_only_what_was_checked_is_clean(code: int, said: str, verdict: str, monk
     assert code == 0 or said.splitlines()[-1] in told
 
 
+def test_another_service_is_asked_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, "No known vulnerabilities found", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert audit.packages("osv", "--osv-url", "http://127.0.0.1:1/v1/query") is True
+    assert [command[command.index("-s") :] for command in asked] == [
+        ["-s", "osv", "--osv-url", "http://127.0.0.1:1/v1/query", "-r", name] for name in audit.LISTS
+    ]
+
+
 def test_who_does_not_answer_has_checked_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def run(command: list[str], **_: Any) -> None:
         raise subprocess.TimeoutExpired(command, audit.SECONDS)

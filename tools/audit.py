@@ -1,7 +1,8 @@
 """`make audit`: known weaknesses of the packages that are locked, and of the code. Fails on any, and where it could not ask.
 
 pip-audit asks a service on the internet about each package and version. Where that cannot be reached, or does not know a package, nothing
-is known of it, and this says so and fails: a check that was not made is not one that was passed.
+is known of it, and this says so and fails: a check that was not made is not one that was passed. Where the internet cannot be reached, a
+service of one's own can be asked that speaks as OSV does: `make audit ARGS="osv --osv-url http://127.0.0.1:8080/v1/query"`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ CODE = ("chatsvc", "migrations", "tools", "gunicorn.conf.py", *sorted(one.name f
 SECONDS = 600
 
 
-def packages(service: str) -> bool:
+def packages(service: str, *where: str) -> bool:
     """Whether the service knows every package of the lists, and nothing bad of any."""
     good = True
     for name in LISTS:
         # The lists are complete, with one version each, so nothing is installed or looked up for it.
         command = [sys.executable, "-m", "pip_audit", "--strict", "--disable-pip", "--no-deps", "--progress-spinner", "off"]
         try:
-            done = subprocess.run([*command, "-s", service, "-r", name], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)  # nosec B603
+            done = subprocess.run([*command, "-s", service, *where, "-r", name], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)  # nosec B603
         except subprocess.TimeoutExpired:
             print(f"{name}: NOT CHECKED: {service} did not answer within {SECONDS} s")  # noqa: T201
             good = False
@@ -47,8 +48,8 @@ def code() -> bool:
 
 
 def main() -> None:
-    service = sys.argv[1] if len(sys.argv) > 1 else "pypi"
-    judged = [code(), packages(service)]
+    given = sys.argv[1:] or ["pypi"]
+    judged = [code(), packages(*given)]
     sys.exit(0 if all(judged) else 1)
 
 
