@@ -27,7 +27,9 @@ from config_values import (
     networks,
     one_of,
     origins,
+    pem,
     redis_url,
+    replica_url,
     text,
     web_address,
     whole,
@@ -60,6 +62,12 @@ class Settings:
         "",
         lambda v: database_url(v) if v else "",
         "SQLAlchemy URL. Unset: the SQLite file `chatsvc.db` under the instance folder. `postgres://` and `postgresql://` mean psycopg2.",
+    )
+    database_replica_url: str = setting(
+        "DATABASE_REPLICA_URL",
+        "",
+        replica_url,
+        "A streaming replica: what may be a moment old is read from it. Needs `REDIS_URL`. Unset: all from the primary.",
     )
     redis_url: str = setting("REDIS_URL", "", redis_url, "Where rate limits are counted for all processes together. Unset: each process counts for itself.")
     workers: int = setting("WEB_CONCURRENCY", "2", whole(1, 64), "gunicorn worker processes.")
@@ -97,7 +105,7 @@ class Settings:
         "Encrypts the secrets of personas. Unset in development: made and kept under the instance folder. After a change, secrets are entered anew.",
     )
     jwt_public_key: str = setting(
-        "JWT_PUBLIC_KEY", "", text, "PEM text, or the path of a PEM file: RS256 and ES256 tokens signed with its private half are good too."
+        "JWT_PUBLIC_KEY", "", pem, "PEM text, or the path of a PEM file: RS256 and ES256 tokens signed with its private half are good too."
     )
     jwt_jwks_url: str = setting(
         "JWT_JWKS_URL", "", jwks_url, "https address of an issuer's key set (plain http only on loopback); its RS256 and ES256 keys are cached and renewed."
@@ -238,7 +246,6 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         encryption_key=_secret("CHAT_ENCRYPTION_KEY", settings.encryption_key, production=settings.production, folder=folder),
         metrics_token=_optional_secret("METRICS_TOKEN", settings.metrics_token, production=settings.production, folder=folder),
         metrics_dir=str(ROOT / settings.metrics_dir if settings.metrics_dir else folder / "metrics" / str(settings.port)),
-        jwt_public_key=_pem(settings.jwt_public_key),
     )
     _check_together(settings)
     return settings
@@ -270,20 +277,9 @@ def _optional_secret(name: str, value: str, *, production: bool, folder: Path) -
     return _secret(name, value, production=production, folder=folder) if value or not production else ""
 
 
-def _pem(value: str) -> str:
-    if not value or "-----BEGIN" in value:
-        return value.replace("\\n", "\n")
-    try:
-        return Path(value).read_text()
-    except OSError as error:
-        raise SettingError(f"JWT_PUBLIC_KEY is neither PEM text nor a file that can be read ({error.strerror}).") from None
-    except ValueError:
-        raise SettingError("JWT_PUBLIC_KEY must hold a public key in PEM form.") from None
-
-
 def _check_together(settings: Settings) -> None:
-    if settings.jwt_public_key and "PUBLIC KEY" not in settings.jwt_public_key:
-        raise SettingError("JWT_PUBLIC_KEY must hold a public key in PEM form.")
+    if settings.database_replica_url and (settings.sqlite or not settings.redis_url):
+        raise SettingError("REDIS_URL and a DATABASE_URL of PostgreSQL must be set where DATABASE_REPLICA_URL is.")
     if settings.responder == "openai" and not (settings.openai_base_url and settings.openai_model):
         raise SettingError("OPENAI_BASE_URL and OPENAI_MODEL must be set where CHAT_RESPONDER is openai.")
     if settings.responder == "anthropic" and not (settings.anthropic_api_key and settings.anthropic_model):

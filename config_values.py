@@ -117,6 +117,21 @@ def web_address(value: str) -> str:
     return f"{scheme.lower()}:{rest.rstrip('/')}" if value else ""
 
 
+def pem(value: str) -> str:
+    """A public key: its text, or the path of the file that holds it."""
+    if not value:
+        return ""
+    try:
+        found = value.replace("\\n", "\n") if "-----BEGIN" in value else Path(value).read_text()
+    except OSError as error:
+        raise ValueError(f"is neither PEM text nor a file that can be read ({error.strerror})") from None
+    except ValueError:
+        found = ""
+    if "PUBLIC KEY" not in found:
+        raise ValueError("must hold a public key in PEM form")
+    return found
+
+
 def jwks_url(value: str) -> str:
     if value and not (WEB.fullmatch(value) and (value.lower().startswith("https:") or is_loopback(urlsplit(value).hostname or ""))):
         raise ValueError("must begin with https:// and name a host")
@@ -146,6 +161,14 @@ def database_url(value: str) -> str:
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1 and ":memory:" not in rest:
         return "sqlite:///" + str((ROOT / rest[1:]).resolve())
     raise ValueError("must begin with postgresql:// or with sqlite:/// and a file")
+
+
+def replica_url(value: str) -> str:
+    """Of the same kind as the database's, on PostgreSQL."""
+    found = database_url(value) if value else ""
+    if found.startswith("sqlite"):
+        raise ValueError("must begin with postgresql://")
+    return found
 
 
 def is_loopback(host: str) -> bool:

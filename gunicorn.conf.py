@@ -213,6 +213,9 @@ def post_worker_init(worker: Any) -> None:
     runtime = worker.wsgi.extensions["chatsvc.runtime"]
     runtime.is_a_process_of_its_own()
     _count_together(runtime.metrics)
+    replica = worker.wsgi.extensions["chatsvc.replica"]
+    if replica is not None:
+        replica.start()
     if _settings.otlp_endpoint:
         from chatsvc import tracing
 
@@ -229,6 +232,8 @@ def post_worker_init(worker: Any) -> None:
     def leave(_: int, frame: FrameType | None) -> None:
         worker.share.leave()
         runtime.stop()
+        if replica is not None:
+            replica.stop()
         if callable(gracefully):
             gracefully(signal.SIGTERM, frame)
 

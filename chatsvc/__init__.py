@@ -15,7 +15,9 @@ from chatsvc import api, commands, responders, tracing, web
 from chatsvc.api.common import keys, limits
 from chatsvc.core import about, connections, models
 from chatsvc.core.key_uses import KeyUses
+from chatsvc.core.last_writes import LastWrites
 from chatsvc.core.metrics import Metrics
+from chatsvc.core.replica import Replica
 from chatsvc.core.runtime import Runtime
 from chatsvc.core.scraping import Looks
 from chatsvc.extensions import db, jwt, migrate
@@ -48,6 +50,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     _install_tokens(app, settings)
     with app.app_context():
         connections.prepare(db.engine)
+    _install_replica(app, settings)
     app.extensions["chatsvc.responder"] = responders.configured(settings)
     # Kept, so that a persona's connections are.
     app.extensions["chatsvc.responder_for"] = lru_cache(maxsize=256)(lambda **persona: responders.for_persona(responders.Configured(**persona), settings))
@@ -82,6 +85,12 @@ def _flask_settings(settings: config.Settings) -> dict[str, Any]:
         "JWT_ENCODE_ISSUER": settings.jwt_issuer or None,
         "JWT_ENCODE_AUDIENCE": settings.jwt_audience or None,
     }
+
+
+def _install_replica(app: Flask, settings: config.Settings) -> None:
+    writes = LastWrites(settings.redis_url) if settings.database_replica_url else None
+    app.extensions["chatsvc.last_writes"] = writes
+    app.extensions["chatsvc.replica"] = Replica(settings, app.app_context, writes) if writes else None
 
 
 def _room(settings: config.Settings) -> int:

@@ -61,6 +61,16 @@ def looks() -> Any:
     return current_app.extensions["chatsvc.looks"]
 
 
+def last_writes() -> Any:
+    """Who has written a moment ago; None where that makes no difference, since there is no replica."""
+    return current_app.extensions["chatsvc.last_writes"]
+
+
+def replica() -> Any:
+    """The replica that may be read from; None where there is none."""
+    return current_app.extensions["chatsvc.replica"]
+
+
 def settings() -> Settings:
     """The settings of the running application."""
     found: Settings = current_app.extensions["chatsvc.settings"]

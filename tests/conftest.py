@@ -84,7 +84,7 @@ def shared_app(database_url: str) -> Iterator[Flask]:
     with app.app_context():
         upgrade()
     yield app
-    _close(app)
+    close(app)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def make_app(app: Flask, database_url: str) -> Iterator[Callable[..., Flask]]:
     for other in made:
         other.extensions["chatsvc.runtime"].stop()  # all at once, then each is waited for
     for other in made:
-        _close(other)
+        close(other)
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +165,8 @@ def watched(settings: Settings) -> Flask:
     return secrecy.watch(openapi_check.watch(quicker.trust_the_machine(tables.open_to_tests(create_app(settings)))))
 
 
-def _close(app: Flask) -> None:
+def close(app: Flask) -> None:
+    """Ends what goes on in it, and its connections."""
     app.extensions["chatsvc.runtime"].stop(wait=True)
     app.extensions["chatsvc.key_uses"].finish()
     with app.app_context():

@@ -86,7 +86,7 @@ class Watch(logging.Handler):
     # What comes in
 
     def learn_settings(self, settings: Settings) -> None:
-        places = [urlsplit(url).password for url in (settings.database_url, settings.redis_url)]
+        places = [urlsplit(url).password for url in (settings.database_url, settings.database_replica_url, settings.redis_url)]
         for secret in (settings.jwt_secret_key, settings.encryption_key, settings.openai_api_key, settings.anthropic_api_key, settings.metrics_token, *places):
             self.hide(secret)
 

@@ -56,6 +56,7 @@ def test_a_blank_value_is_no_value(tmp_path: Path, blank: str) -> None:
 
 NETWORKS = ("10.0.3.0/24", "fd12:3456::/32", "192.168.1.7/32")
 
+TWO_HOSTS = "u:p@/d?host=a,b&port=5432,5433&target_session_attrs=read-write"
 GOOD: list[tuple[str, str, str, Any]] = [
     ("PORT", "65535", "port", 65535),
     ("PORT", " 8080 ", "port", 8080),
@@ -88,6 +89,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("DATABASE_URL", "postgresql://u@[::1]:5433/d", "database_url", "postgresql+psycopg2://u@[::1]:5433/d"),
     ("DATABASE_URL", "sqlite:////srv/chat.db", "database_url", "sqlite:////srv/chat.db"),
     ("DATABASE_URL", "sqlite:///data/chat.db", "database_url", f"sqlite:///{config.ROOT / 'data' / 'chat.db'}"),
+    ("DATABASE_URL", "postgresql://u:p@/d?host=a,b&port=5432,5433&target_session_attrs=read-write", "database_url", f"postgresql+psycopg2://{TWO_HOSTS}"),
+    ("DATABASE_REPLICA_URL", "", "database_replica_url", ""),
     ("WEBHOOK_ALLOW_PRIVATE", "true", "webhook_allow_private", True),
     ("WEBHOOK_ALLOW_NETWORKS", " 10.0.3.0/24,fd12:3456::/32 , 192.168.1.7", "webhook_allow_networks", tuple(map(ip_network, NETWORKS))),
     ("CHAT_AGENT_TYPES", "primary, helper", "agent_types", ("primary", "helper")),
@@ -200,6 +203,7 @@ BAD: dict[str, list[str]] = {
         "postgresql://u:secret@part@h:5432/d",
         "postgresql://u:secretpart@h:123456/d",
     ],
+    "DATABASE_REPLICA_URL": ["mysql://u:secretpart@h/d", "sqlite:////srv/chat.db", "postgresql://u:secretpart@h:port/d"],
     "CHAT_AGENT_TYPES": [",", "helper", "primary," + "x" * 51],
     "MAX_SESSIONS_PER_AGENT": ["0", "-1", "five"],
     "CHAT_MESSAGE_MAX_LENGTH": ["0", "200001"],
@@ -235,6 +239,19 @@ def test_a_file_that_is_no_text_is_no_public_key(tmp_path: Path) -> None:
     path = tmp_path / "key.der"
     path.write_bytes(b"\x30\x82\xff\xfe")
     assert refusal(tmp_path, JWT_PUBLIC_KEY=str(path)) == "JWT_PUBLIC_KEY must hold a public key in PEM form."
+
+
+REPLICA = {"DATABASE_URL": "postgres://u:p@h/d", "REDIS_URL": "redis://r", "DATABASE_REPLICA_URL": "postgres://u:p@h2/d"}
+
+
+def test_a_replica_is_read_as_the_database_is(tmp_path: Path) -> None:
+    assert loaded(tmp_path, **REPLICA).database_replica_url == "postgresql+psycopg2://u:p@h2/d"
+
+
+@pytest.mark.parametrize("without", ["DATABASE_URL", "REDIS_URL"])
+def test_a_replica_needs_a_primary_and_a_redis(tmp_path: Path, without: str) -> None:
+    said = "REDIS_URL and a DATABASE_URL of PostgreSQL must be set where DATABASE_REPLICA_URL is."
+    assert refusal(tmp_path, **{name: value for name, value in REPLICA.items() if name != without}) == said
 
 
 def test_a_page_size_has_to_fit_the_largest(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ NOBODY = ""
 EVERYBODY = "*"
 
 _for_whom: ContextVar[str | None] = ContextVar("acts_for", default=None)
+_caller: ContextVar[str | None] = ContextVar("caller", default=None)
 
 
 def current() -> str | None:
@@ -27,6 +28,16 @@ def current() -> str | None:
 def act_for(whom: str | None) -> None:
     """From here on, in this thread; for what has no end that a `with` could mark."""
     _for_whom.set(whom)
+
+
+def called_by(whom: str | None) -> None:
+    """Who has sent the request that this thread answers, for whomever it acts then; for them, until it says otherwise."""
+    _caller.set(whom)
+    _for_whom.set(whom)
+
+
+def caller() -> str | None:
+    return _caller.get()
 
 
 def user(user_id: str) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
-from chatsvc.core.database import read, write
+from chatsvc.core.database import write
 from chatsvc.core.models import AuditEvent
 from chatsvc.core.models.types import now
 from chatsvc.core.paging import Page, Window, by_id, cut, unseal
+from chatsvc.core.replica import read_any
 
 _key: ContextVar[str | None] = ContextVar("by_key", default=None)
 
@@ -45,5 +46,5 @@ def page(filters: Filters, window: Window) -> Page:
     place = unseal(scope, window.cursor) if window.cursor else None
     total = select(func.count()).select_from(AuditEvent).where(*shown)
     listed = select(AuditEvent.__table__, total.scalar_subquery().label("total")).where(*shown).order_by(AuditEvent.id.desc()).limit(window.size + 1)
-    rows = read(listed.where(AuditEvent.id < place.after[0]) if place else listed.offset(window.offset))
-    return cut(rows, window, place, scope=scope, total=rows[0].total if rows else read(total)[0][0], after=by_id)
+    rows = read_any(listed.where(AuditEvent.id < place.after[0]) if place else listed.offset(window.offset))
+    return cut(rows, window, place, scope=scope, total=rows[0].total if rows else read_any(total)[0][0], after=by_id)

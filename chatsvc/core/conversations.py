@@ -11,12 +11,13 @@ from sqlalchemy import ColumnElement, Select, func, insert, literal, select, tup
 from sqlalchemy import Connection as Unit
 
 from chatsvc.core import personas
-from chatsvc.core.database import read, unit
+from chatsvc.core.database import unit
 from chatsvc.core.errors import Forbidden, NotFound
 from chatsvc.core.models import ChatMessage, ChatSession, Conversation
 from chatsvc.core.models.types import Key, Moment, Uuid, later, now, one_moment
 from chatsvc.core.paging import Page, Window, by_activity, by_id, cut, unseal
 from chatsvc.core.read_models import SESSION, in_conversation
+from chatsvc.core.replica import read_any
 from chatsvc.core.rows import AnyRow, changed
 from chatsvc.extensions import settings
 
@@ -45,7 +46,7 @@ def create(tx: Unit, user_id: str, *, persona_id: str, title: str | None = None)
 
 def get(user_id: str, conversation_id: str) -> AnyRow:
     """The conversation; NotFound when it is not there, or somebody else's."""
-    found = read(select(*COLUMNS).where(*owned(user_id, conversation_id)))
+    found = read_any(select(*COLUMNS).where(*owned(user_id, conversation_id)))
     if not found:
         raise NotFound("Conversation")
     return found[0]
@@ -58,7 +59,7 @@ def page(user_id: str, window: Window, *, persona_id: str | None = None) -> Page
     total = select(func.count()).select_from(Conversation).where(*shown)
     order = (Conversation.updated_at.desc(), Conversation.id.desc())
     listed = select(*COLUMNS, total.scalar_subquery().label("total")).where(*shown).order_by(*order).limit(window.size + 1)
-    return _paged(listed, lambda rows: rows[0].total if rows else read(total)[0][0], window, scope, Conversation)
+    return _paged(listed, lambda rows: rows[0].total if rows else read_any(total)[0][0], window, scope, Conversation)
 
 
 def exchanges(user_id: str, conversation_id: str, window: Window, *, status: str | None) -> Page:
@@ -74,7 +75,7 @@ def exchanges(user_id: str, conversation_id: str, window: Window, *, status: str
 
 def _counted(user_id: str, conversation_id: str, amount: Select[Any]) -> int:
     """How many of something there are in a conversation; NotFound when it is not there, or somebody else's."""
-    found = read(select(amount.scalar_subquery().label("amount")).select_from(Conversation).where(*owned(user_id, conversation_id)))
+    found = read_any(select(amount.scalar_subquery().label("amount")).select_from(Conversation).where(*owned(user_id, conversation_id)))
     if not found:
         raise NotFound("Conversation")
     return int(found[0].amount)
@@ -84,9 +85,9 @@ def _paged(listed: Select[Any], total: Callable[[Sequence[AnyRow]], int], window
     place = unseal(scope, window.cursor) if window.cursor else None
     if place:
         at, row_id = place.after
-        rows = read(listed.where(tuple_(table.updated_at, table.id) < tuple_(literal(datetime.fromisoformat(at), Moment()), literal(row_id, Uuid))))
+        rows = read_any(listed.where(tuple_(table.updated_at, table.id) < tuple_(literal(datetime.fromisoformat(at), Moment()), literal(row_id, Uuid))))
     else:
-        rows = read(listed.offset(window.offset))
+        rows = read_any(listed.offset(window.offset))
     return cut(rows, window, place, scope=scope, total=total(rows), after=by_activity)
 
 
@@ -108,7 +109,7 @@ def messages(user_id: str, conversation_id: str, window: Window, *, newest_first
     listed = in_conversation(conversation_id, newest_first=newest_first).limit(window.size + 1)
     if place:
         after = literal(place.after[0], Key)
-        rows = read(listed.where(ChatMessage.id < after if newest_first else ChatMessage.id > after))
+        rows = read_any(listed.where(ChatMessage.id < after if newest_first else ChatMessage.id > after))
     else:
-        rows = read(listed.offset(window.offset))
+        rows = read_any(listed.offset(window.offset))
     return cut(rows, window, place, scope=scope, total=total, after=by_id)

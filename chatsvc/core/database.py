@@ -17,11 +17,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Engine, Executable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chatsvc.core import connections, patience, quick
+from chatsvc.core import connections, last_writes, patience, quick
 from chatsvc.core.connections import ALONE
 from chatsvc.core.errors import Unavailable
 from chatsvc.core.patience import LOCK_TIMEOUT
@@ -99,7 +99,14 @@ def write(statement: Executable | Prepared, values: dict[str, Any] | None = None
                 # It may have waited for a row, locked it, and then seen that it no longer wants it: that lock must go.
                 part.rollback()
         return rows
-    return _until_done(lambda: _run_alone(statement, values))
+    rows = _until_done(lambda: _run_alone(statement, values))
+    last_writes.note()
+    return rows
+
+
+def in_unit() -> bool:
+    """Whether this thread is in the middle of a unit of work."""
+    return _unit.get() is not None
 
 
 def within(tx: Connection, statement: Executable | Prepared, values: dict[str, Any] | None = None) -> Sequence[AnyRow]:
@@ -121,26 +128,33 @@ def unit(verb: Callable[Concatenate[Connection, P], R]) -> Callable[P, R]:
         if around is not None:
             return verb(around, *args, **kwargs)
         ask_what_is_due()
-        return _until_done(lambda: _run_whole(lambda connection: verb(connection, *args, **kwargs)))
+        result = _until_done(lambda: _run_whole(lambda connection: verb(connection, *args, **kwargs)))
+        last_writes.note()
+        return result
 
     return run
 
 
 def _run_alone(statement: Executable | Prepared, values: dict[str, Any] | None) -> Sequence[AnyRow]:
-    if isinstance(statement, Prepared) and quick.takes(db.engine):
-        if _proviso.get() is not None:
-            return _run_with_proviso(statement, values)
+    proviso = _proviso.get()
+    if proviso is not None:
+        if isinstance(statement, Prepared) and quick.takes(db.engine):
+            return _run_with_proviso(proviso, statement, values)
+        ask_what_is_due()
+    return alone_on(db.engine, statement, values)
+
+
+def alone_on(engine: Engine, statement: Executable | Prepared, values: dict[str, Any] | None) -> Sequence[AnyRow]:
+    """The rows of a statement that is a transaction by itself, with the driver's own errors."""
+    if isinstance(statement, Prepared) and quick.takes(engine):
         with suppress(quick.NotPrepared):
-            return quick.alone(db.engine, statement, values or {})
-    ask_what_is_due()
-    with db.engine.connect().execution_options(**{ALONE: True}) as connection:
+            return quick.alone(engine, statement, values or {})
+    with engine.connect().execution_options(**{ALONE: True}) as connection:
         return _slowly(connection, statement, values)
 
 
-def _run_with_proviso(statement: Prepared, values: dict[str, Any] | None) -> Sequence[AnyRow]:
+def _run_with_proviso(proviso: Proviso, statement: Prepared, values: dict[str, Any] | None) -> Sequence[AnyRow]:
     """Both in one message, which the database carries out as one transaction: what is refused has read nothing and written nothing."""
-    proviso = _proviso.get()
-    assert proviso is not None
     try:
         rows = quick.alone(db.engine, statement, values or {}, first=[(proviso.statement, proviso.values)])
     except quick.NotPrepared:
@@ -205,7 +219,7 @@ def _told(error: DBAPIError | PoolTimeout) -> Exception:
         return RunAgain()
     if code == LOCK_TIMEOUT or (isinstance(error.orig, sqlite3.OperationalError) and "locked" in str(error.orig)):
         return _lock_not_had()
-    if error.connection_invalidated or _is_operational(error.orig):
+    if error.connection_invalidated or is_operational(error.orig):
         log.warning(patience.AWAY, str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__)
         return Unavailable("The database cannot be reached")
     return error
@@ -227,7 +241,7 @@ def _lock_not_had() -> LockNotHad:
     return LockNotHad("The database is busy")
 
 
-def _is_operational(error: BaseException | None) -> bool:
+def is_operational(error: BaseException | None) -> bool:
     """True for what is the database's state and not the statement's fault (away, shutting down, full, too slow)."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return "OperationalError" in names and not (isinstance(error, sqlite3.OperationalError) and ("no such" in str(error) or "syntax" in str(error)))

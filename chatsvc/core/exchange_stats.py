@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Null, Text, and_, case, cast, func, null, or_, select, union_all
 
-from chatsvc.core.database import read
 from chatsvc.core.models import ChatSession
 from chatsvc.core.models.types import day_of, milliseconds_between
+from chatsvc.core.replica import read_any
 from chatsvc.core.rows import AnyRow
 
 
@@ -74,11 +74,11 @@ def of(scope: Scope, days: Days | None = None) -> tuple[Figures, dict[date, Figu
     day = null() if days is None else _day_within(days)
     whole, each = Figures(), {one: Figures() for one in days or ()}
     where = _within(scope)
-    for row in read(_counted(scope, where, day)):
+    for row in read_any(_counted(scope, where, day)):
         whole.add(row)
         if row.day:
             each[date.fromisoformat(row.day)].add(row)
-    for row in read(_ninety_fifths(where, day)):
+    for row in read_any(_ninety_fifths(where, day)):
         if row.of_all:
             whole.p95_ms = int(row.took)
         if row.day and row.of_day:

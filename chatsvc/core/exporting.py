@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Text, func, literal, select, text
 
 from chatsvc.core import audit, belongings
-from chatsvc.core.database import read
 from chatsvc.core.models import AuditEvent, ChatMessage, ChatSession, Conversation, IdempotencyKey, LoginThrottle, RevokedToken
 from chatsvc.core.models.types import Key, Uuid
 from chatsvc.core.read_models import SESSION, in_session
+from chatsvc.core.replica import read_any
 from chatsvc.core.rows import AnyRow
 
 SLICE = 200
@@ -55,7 +55,7 @@ def _messages(session_id: str) -> Iterator[Sequence[AnyRow]]:
     """In the order of the session; the longer they are, the fewer at a time."""
     last: int | None = None
     size = LONG_ROWS
-    while rows := read(in_session(session_id, newest_first=False, after=last, deleted_too=True).add_columns(ChatMessage.reply_to).limit(size)):
+    while rows := read_any(in_session(session_id, newest_first=False, after=last, deleted_too=True).add_columns(ChatMessage.reply_to).limit(size)):
         yield rows
         last = rows[-1].id
         size = min(SLICE, max(LONG_ROWS, CHARACTERS // max(1, *(len(row.content) for row in rows))))
@@ -63,7 +63,7 @@ def _messages(session_id: str) -> Iterator[Sequence[AnyRow]]:
 
 def _walked(wanted: Any, column: Any, name: str, kind: Any, size: int = SLICE) -> Iterator[Sequence[AnyRow]]:
     last: Any = None
-    while rows := read(wanted.where(*([] if last is None else [column > literal(last, kind)])).order_by(column).limit(size)):
+    while rows := read_any(wanted.where(*([] if last is None else [column > literal(last, kind)])).order_by(column).limit(size)):
         yield rows
         last = getattr(rows[-1], name)
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, TextClause, delete, select, text, update
 from sqlalchemy import Connection as Unit
 
-from chatsvc.core import acting, audit, belongings, scrubbing
+from chatsvc.core import acting, audit, belongings, last_writes, scrubbing
 from chatsvc.core.database import RunAgain, read, unit
 from chatsvc.core.errors import NotFound, Unavailable
 from chatsvc.core.models import ChatMessage, Erasure, User
@@ -111,6 +111,7 @@ def _step(tx: Unit, receipt_id: str) -> bool:
             return False
         with acting.acting_for(acting.user(row.user_id)):
             found = belongings.erase_some(tx, row.user_id, row.account)
+        last_writes.note(acting.user(row.user_id))
         so_far = {"counts": dict(Counter(row.counts) + Counter(found)), "seen_at": now()}
         changed(tx, update(Erasure).where(*mine).values(**so_far, **({} if found else {"user_id": None, "account": None})))
     return bool(found)

@@ -8,13 +8,14 @@ from sqlalchemy import BindParameter, ColumnElement, Insert, Select, String, Tex
 from sqlalchemy import Connection as Unit
 
 from chatsvc.core import cap, idempotency, sessions
-from chatsvc.core.database import read, unit, within, write
+from chatsvc.core.database import unit, within, write
 from chatsvc.core.errors import Conflict, Forbidden, NotFound
 from chatsvc.core.models import ChatMessage, ChatSession
 from chatsvc.core.models.types import Json, later, now
 from chatsvc.core.paging import Page, Window, by_id, cut, unseal
 from chatsvc.core.prepared import prepared
 from chatsvc.core.read_models import MESSAGE, MESSAGE_SO_FAR, in_session, messages_as_json, messages_from_json
+from chatsvc.core.replica import read_any
 from chatsvc.core.rows import AnyRow, changed
 from chatsvc.extensions import settings
 
@@ -96,7 +97,7 @@ def page(user_id: str, session_id: str, *, role: str | None, newest_first: bool,
     place = unseal(scope, window.cursor) if window.cursor else None
     statement = _listed(of_role=role is not None, newest_first=newest_first, by_cursor=place is not None)
     where = {"after": place.after[0]} if place else {"offset": window.offset}
-    found = read(statement, {"user_id": user_id, "session_id": session_id, "size": window.size + 1, **where, **({"role": role} if role else {})})
+    found = read_any(statement, {"user_id": user_id, "session_id": session_id, "size": window.size + 1, **where, **({"role": role} if role else {})})
     if not found:
         raise NotFound("Session")
     return cut(messages_from_json(found[0].messages), window, place, scope=scope, total=found[0].total, after=by_id)

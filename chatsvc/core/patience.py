@@ -39,6 +39,11 @@ def begin(waited: float | None = 0.0) -> None:
     _waited.set(waited)
 
 
+def waited() -> float | None:
+    """How long that was until now; None where no account is kept."""
+    return _waited.get()
+
+
 class Pool(QueuePool):
     """One that keeps an account of how long its connections are waited for."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection as Unit
 from sqlalchemy import and_, bindparam, delete, literal, or_, select, update
 
-from chatsvc.core import endings, idempotency
+from chatsvc.core import acting, endings, idempotency, last_writes
 from chatsvc.core.database import read, unit, within
 from chatsvc.core.errors import Conflict, NotFound
 from chatsvc.core.idempotency import Claim
@@ -132,7 +132,11 @@ def leave_open(tx: Unit, session_id: str, reply_id: int, claim: Claim | None) ->
 
 def states(reply_ids: Sequence[int]) -> Sequence[AnyRow]:
     """These replies as their rows are; those that are gone are left out."""
-    return read(select(*MESSAGE).where(ChatMessage.id.in_(reply_ids)))
+    rows = read(select(*MESSAGE).where(ChatMessage.id.in_(reply_ids)))
+    for row in rows:
+        if row.status != "streaming":
+            last_writes.note(acting.user(row.user_id))  # whoever is told of the end finds it in their list
+    return rows
 
 
 def ended(reply_ids: Sequence[int]) -> Sequence[AnyRow]:
@@ -175,6 +179,7 @@ def end_abandoned(reply_id: int) -> AnyRow | None:
     row = end(found[0].session_id, reply_id, status="cancelled" if wished else "failed", content=saved, facts=facts)
     if row is not None:
         metrics().reply(row)
+        last_writes.note(acting.user(row.user_id))
     return row
 
 

@@ -14,13 +14,14 @@ from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, select, 
 from sqlalchemy import Connection as Unit
 
 from chatsvc.core import cap, idempotency, session_list
-from chatsvc.core.database import read, unit, within
+from chatsvc.core.database import unit, within
 from chatsvc.core.errors import Conflict, Invalid, NotFound
 from chatsvc.core.models import ChatSession
 from chatsvc.core.models.types import later, moment_param, moment_value, now
 from chatsvc.core.paging import Page, Window, by_activity, cut, unseal
 from chatsvc.core.prepared import prepared
 from chatsvc.core.read_models import SESSION, MessageView, in_session, messages_as_json, messages_from_json
+from chatsvc.core.replica import read_any
 from chatsvc.core.rows import AnyRow, changed, one
 from chatsvc.core.session_list import Filters as Filters
 from chatsvc.core.stopping import stop_replies
@@ -99,7 +100,7 @@ def _one() -> Select[Any]:
 
 def get(user_id: str, session_id: str) -> AnyRow:
     """The session; NotFound when it is not there, deleted, or somebody else's."""
-    found = read(_one(), {"user_id": user_id, "session_id": session_id})
+    found = read_any(_one(), {"user_id": user_id, "session_id": session_id})
     if not found:
         raise NotFound("Session")
     return found[0]
@@ -113,7 +114,7 @@ def _thread() -> Select[Any]:
 
 def thread(user_id: str, session_id: str, *, message_limit: int) -> Thread:
     """The session and its newest messages."""
-    found = read(_thread(), {"user_id": user_id, "session_id": session_id, "size": message_limit + 1})
+    found = read_any(_thread(), {"user_id": user_id, "session_id": session_id, "size": message_limit + 1})
     if not found:
         raise NotFound("Session")
     messages = messages_from_json(found[0].messages) if settings().message_history else []
@@ -131,9 +132,9 @@ def page(user_id: str, filters: Filters, window: Window) -> Page:
         many |= {"at": datetime.fromisoformat(place.after[0]), "id": place.after[1]}
     else:
         many |= {"offset": window.offset, "reach": window.offset + window.size + 1}
-    rows = read(session_list.listed(shape, by_cursor=place is not None), values | many)
+    rows = read_any(session_list.listed(shape, by_cursor=place is not None), values | many)
     # Past the end there is no row to carry the total.
-    amount = rows[0].total if rows else read(session_list.total(shape), values)[0][0]
+    amount = rows[0].total if rows else read_any(session_list.total(shape), values)[0][0]
     return cut(rows, window, place, scope=scope, total=amount, after=by_activity)
 
 

