@@ -24,7 +24,7 @@ from pathlib import Path
 import jwt
 
 ROOT = Path(__file__).resolve().parent.parent
-SECRET = "a-secret-of-the-bench-0123456789-abcdefghij"
+SECRET = "UXqnWLg8yHoVLT-JS4Pg9VcQkK68MAppJ7biRsClR6mjxRbb"  # of nothing but such runs; strong, so that production takes it
 DELTA = b"event: delta"
 
 

@@ -7,12 +7,9 @@ import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from bench.streams import token
-from tests.faults.history import Answer, History
-
-PATIENCE = 30.0  # seconds; an answer that takes longer is none
+from tests.faults.history import PATIENCE, Answer, History
 
 
 @dataclass(slots=True)
@@ -37,8 +34,7 @@ class Client:
     """One user's."""
 
     def __init__(self, service_url: str, user: str, history: History) -> None:
-        parts = urlsplit(service_url)
-        self._connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=PATIENCE)
+        self._connection = history.connect(service_url)
         self._token, self._signed_at = "", float("-inf")
         self.user, self._history = user, history
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 # What is known of an intent: it is under way, was acknowledged, was refused, or nobody knows whether it was done.
 OPEN, OK, FAIL, UNKNOWN = "open", "ok", "fail", "unknown"
+
+
+Connect = Callable[[str], http.client.HTTPConnection]  # a connection to the service of this URL
+
+PATIENCE = 30.0  # seconds; an answer that takes longer is none
+
+
+def plain(service_url: str) -> http.client.HTTPConnection:
+    parts = urlsplit(service_url)
+    return http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=PATIENCE)
 
 
 def digest(content: str) -> str:
@@ -75,8 +88,8 @@ class Seen:
 class History:
     """All intents, answers and observations of a run; shared by its threads."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
-        self.folder, self.seed = folder, seed
+    def __init__(self, folder: Path, seed: int, connect: Connect = plain) -> None:
+        self.folder, self.seed, self.connect = folder, seed, connect
         self.lock = threading.Lock()
         self.began = time.monotonic()
         self.entries: list[Entry] = []

@@ -26,13 +26,13 @@ kept, its folder named, after a bad one.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ from pathlib import Path
 
 from bench.streams import ROOT, SECRET
 from tests.faults import judge, rows
-from tests.faults.history import OK, UNKNOWN, History
+from tests.faults.history import OK, UNKNOWN, Connect, History, plain
 from tests.faults.readers import Reader
 from tests.faults.writers import Desk, Writer
 
@@ -103,14 +103,15 @@ def ledger_run(
     pause: float = 0.0,
     verify: bool = True,
     shared: bool = False,
+    connect: Connect = plain,
 ) -> Iterator[Run]:
     """Writers and readers at work while the block runs; `run.verdict` afterwards.
 
     The service must have RATELIMIT_ENABLED=false and the JWT secret of bench.streams (`served` gives it both, given the first). The
     database may hold nothing but what this run writes. `pause` is how long a writer rests between two messages on average.
-    With `shared` the database holds rows of other users too, which are left alone.
+    `connect` is how everybody reaches the service. With `shared` the database holds rows of other users too, which are left alone.
     """
-    history = History(Path(tempfile.mkdtemp(prefix="chatsvc-ledger-")), seed)
+    history = History(Path(tempfile.mkdtemp(prefix="chatsvc-ledger-")), seed, connect)
     desks = [Desk(f"user-{number}") for number in range(users)]
 
     def others(desk: Desk) -> list[Desk]:
@@ -144,7 +145,7 @@ def _stop(run: Run) -> None:
 
 def _judge(run: Run, service_url: str, database_url: str, *, verify: bool, shared: bool) -> Verdict:
     history = run.history
-    _until_ready(service_url)
+    _until_ready(history, service_url)
     before = history.now()
     in_doubt = [entry for entry in history.entries if entry.outcome == UNKNOWN]
     history.breaches += judge.against_rows(history, rows.read(database_url, shared=shared), settled=False)
@@ -191,11 +192,12 @@ def flask_verify(database_url: str, root: Path = ROOT) -> list[str]:
     return [] if done.returncode == 0 else [f"flask verify: {line}" for line in (done.stdout + done.stderr).splitlines()[-20:]]
 
 
-def _until_ready(service_url: str) -> None:
+def _until_ready(history: History, service_url: str) -> None:
     until = time.monotonic() + LONGEST_START
     while time.monotonic() < until:
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{service_url}/readyz", timeout=5).close()
-            return
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(history.connect(service_url)) as connection:
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
         time.sleep(0.2)
     raise AssertionError("the service has not become ready again")

@@ -45,7 +45,7 @@ class Follower:
                 time.sleep(0.2)
 
     def _once(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self.connected()
         headers = {"Authorization": f"Bearer {token(self.user)}", "Content-Type": "application/json", "Idempotency-Key": f"{self.user}-1"}
         try:
             if self.reply_id:
@@ -61,6 +61,13 @@ class Follower:
         finally:
             connection.close()
 
+    def connected(self) -> http.client.HTTPConnection:
+        """A connection of its own for each try."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def came(self, name: str) -> None:
+        """An event of this name has come."""
+
     def _read(self, response: http.client.HTTPResponse) -> None:
         name = number = ""
         for line in response:
@@ -70,12 +77,13 @@ class Follower:
             elif field_name == "id":
                 number = value
             elif field_name == "data":
-                self._take(name, json.loads(value))
+                self.take(name, json.loads(value))
                 self.last_event = number
+                self.came(name)
             if self.end:
                 return
 
-    def _take(self, name: str, told: dict[str, Any]) -> None:
+    def take(self, name: str, told: dict[str, Any]) -> None:
         if name == "session":
             self.reply_id = told["reply_id"]
         elif name == "delta":
