@@ -7,7 +7,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults kill-streams kill-exchanges races race-cleanup big-stats backups copy-big audit fuzz coverage mutants faults-around fault-tools otel promtool observability postman postman-files newman
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults cluster roll cluster-tools kill-streams kill-exchanges races race-cleanup big-stats backups copy-big audit fuzz coverage mutants faults-around fault-tools otel promtool observability postman postman-files newman
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -52,6 +52,17 @@ faults-around: $(VENV)/dev ## Full disks, restarts behind nginx, Redis away, slo
 fault-tools: wrk ## Install nginx, faketime, slowhttptest and Redis, which make faults-around needs (Debian and Ubuntu, as root)
 	@for tool in nginx faketime slowhttptest redis-server; do \
 	  command -v $$tool >/dev/null || [ -x /usr/sbin/$$tool ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$tool; } || exit 1; \
+	done
+
+cluster: $(VENV)/dev ## Seven machines by the files of deploy/: what two hosts share, a replica to read from, a host and the primary killed under load (as root; needs make cluster-tools; ARGS="--address hosts")
+	@$(BIN)/python -m tests.cluster.run $(ARGS)
+
+roll: $(VENV)/dev ## Upgrade two instances one by one under load, with a migration: none of 50,000 requests may fail (as root; needs make cluster-tools; ARGS="--requests 200000")
+	@$(BIN)/python -m tests.cluster.roll $(ARGS)
+
+cluster-tools: ## Install nginx, PgBouncer, PostgreSQL, Redis and iproute2, which make cluster and make roll need (Debian and Ubuntu, as root)
+	@for package in nginx pgbouncer postgresql redis-server iproute2; do \
+	  dpkg -s $$package >/dev/null 2>&1 || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$package; } || exit 1; \
 	done
 
 kill-streams: $(VENV)/dev ## kill -9 of workers with streams open, 20 rounds: nothing lost, nothing left open (a quarter of an hour)
