@@ -1,6 +1,6 @@
 """The index that a user's statistics are read from, without a look at the sessions themselves.
 
-While it is built, writes to sessions wait: about a second per million. Who has more makes it before the upgrade, beside everybody's writes
+While it is built, writes to sessions wait: about two seconds per million. Who has more makes it before the upgrade, beside everybody's writes
 (docs/deployment.md); it is then taken as it is.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,14 @@ def test_the_two_indexes_of_the_lists_have_their_names(database: Database) -> No
     schema = " ".join(database.schema)
     assert "INDEX idx_chat_sessions_user_id_updated " in schema
     assert "INDEX idx_chat_sessions_updated_at " in schema
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True)
+def test_an_index_that_an_operator_made_before_as_the_guide_says_is_taken_as_it_is(database: Database) -> None:
+    database.upgrade("014")
+    schema = database.schema
+    database.downgrade()
+    (made,) = re.findall(r"```sql\n(CREATE INDEX CONCURRENTLY .*?)```", (config.ROOT / "docs/deployment.md").read_text(), re.DOTALL)
+    database.raw.run(made)
+    database.upgrade("014")
+    assert database.schema == schema
