@@ -20,7 +20,7 @@ from sqlalchemy import text
 from chatsvc.api.common.caller import checked
 from chatsvc.core import acting, replica, sessions, tokens
 from chatsvc.core.database import unit
-from chatsvc.core.last_writes import BORN, VOUCHED
+from chatsvc.core.last_writes import BORN, VOUCHED, LastWrites
 from chatsvc.core.replica import read_any
 from chatsvc.extensions import db
 from tests import factories
@@ -83,6 +83,7 @@ def setting() -> Iterator[Setting]:
             yield Setting(primary, copy, redis, *apps)
             for app in apps:
                 close(app)
+    LastWrites.anywhere = False  # the other tests of this process keep none
 
 
 @pytest.fixture

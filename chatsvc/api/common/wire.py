@@ -25,16 +25,14 @@ ERROR_PAGE = Markup("""\
 """)
 
 
-def utc(moment: datetime | None) -> str | None:
-    """ISO 8601 in UTC with six digits and a Z."""
-    return None if moment is None else spelt(moment)[:26] + "Z"
-
-
-def spelt(moment: datetime) -> str:
-    """ISO 8601 with six digits. A list of twenty has sixty of them, and the language's own way takes six times as long."""
-    if not moment.microsecond:  # which the quick way leaves out
-        return moment.isoformat(timespec="microseconds")
-    return orjson.dumps(moment)[1:27].decode()
+def utc(moment: datetime | None, length: int = 26) -> str | None:
+    """ISO 8601 in UTC with six digits and a Z, or cut at another length. A list of twenty has sixty of them, and the language's own way takes
+    six times as long as the JSON writer's, which leaves digits out when all are naught."""
+    if moment is None:
+        return None
+    if moment.microsecond:
+        return orjson.dumps(moment)[1 : 1 + length].decode() + "Z"
+    return moment.isoformat(timespec="microseconds")[:length] + "Z"
 
 
 def encoded(body: Any) -> bytes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from chatsvc.api.common.door import Door, Route
 from chatsvc.api.common.wire import envelope_error as error
-from chatsvc.api.common.wire import spelt
+from chatsvc.api.common.wire import utc as utc_in_full
 from chatsvc.core.api_keys import PREFIX
 from chatsvc.core.belongings import NAMES as COUNTED
 from chatsvc.core.exchange_stats import Figures
@@ -38,6 +39,8 @@ __all__ = [
 
 Body = dict[str, Any]
 MILLISECOND = timedelta(milliseconds=1)
+# ISO 8601 in UTC with exactly three digits and a Z.
+utc = partial(utc_in_full, length=23)
 
 
 class EnvelopeDoor(Door):
@@ -49,11 +52,6 @@ class EnvelopeDoor(Door):
 
 def enveloped(words: str, data: Any) -> Body:
     return {"success": True, "message": words, "data": data}
-
-
-def utc(moment: datetime | None) -> str | None:
-    """ISO 8601 in UTC with exactly three digits and a Z."""
-    return None if moment is None else spelt(moment)[:23] + "Z"
 
 
 def session(row: Any) -> Body:
