@@ -14,7 +14,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 run: $(VENV)/run ## Install, migrate, make the demo accounts, serve on HOST:PORT (127.0.0.1:8000)
-	@exec $(BIN)/python -m flask serve
+	@exec $(BIN)/python serve.py
 
 test: $(VENV)/dev ## Run every test, on SQLite and on a real PostgreSQL
 	@$(PYTEST) -n 2 --dist worksteal $(ARGS)

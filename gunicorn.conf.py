@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
+import multiprocessing
+import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -21,10 +24,12 @@ from gunicorn.glogging import Logger as _Logger
 
 import fair_share
 import whole_answers
+from config import ROOT
 from config import SettingError as _SettingError
 from config import load as _load
 from log_lines import lines_for as _lines_for
 from metrics_folder import begin as _begin_to_count
+from serve import MAKES_READY
 
 _settings = _load()
 
@@ -113,12 +118,38 @@ QUEUED_AT = 24  # where TCP_INFO says of a listening socket how many wait to be 
 
 
 def on_starting(server: Any) -> None:
-    """The processes count in a folder, which begins empty with each start of the service."""
+    """The processes count in a folder, which begins empty with each start of the service. Where this server is to make everything ready, it
+    does so now, and has the repeating cleanup run beside it."""
     if _settings.metrics_on:
         try:
             _begin_to_count(Path(_settings.metrics_dir))
         except OSError as error:
             raise _SettingError(f"METRICS_DIR cannot be written ({error.strerror}); name a folder that can.") from None
+    if os.environ.pop(MAKES_READY, None):
+        # In a process of its own: no connection, no thread and (before greenlets are in place) nothing of the service may be left here.
+        making_ready = multiprocessing.get_context("fork").Process(target=_make_ready)
+        making_ready.start()
+        making_ready.join()
+        if making_ready.exitcode:
+            sys.exit(1)
+        _clean_up_beside()
+        print(f"chatsvc listens on http://{_settings.host}:{_settings.port}  (Ctrl+C stops it)", flush=True)  # noqa: T201
+
+
+def _make_ready() -> None:
+    from chatsvc.commands.serve import make_ready
+    from wsgi import app
+
+    with app.app_context():
+        make_ready()
+
+
+def _clean_up_beside() -> None:
+    """It gives way to everybody who waits for an answer, and to the start itself. When this process ends, it ends."""
+    command = [sys.executable, "-m", "flask", "cleanup", "all", "--every", str(_settings.cleanup_interval), "--parent", str(os.getpid())]
+    environ = {**os.environ, "FLASK_APP": str(ROOT / "wsgi.py")}
+    # This service's own command, with nothing from outside in it.
+    subprocess.Popen(command, cwd=ROOT, env=environ, preexec_fn=lambda: os.nice(10))  # noqa: PLW1509 - no thread runs here # nosec B603
 
 
 _shares = fair_share.Shares(64)

@@ -13,12 +13,11 @@ from pathlib import Path
 GONE = "gone.json"
 
 
-def begin(folder: Path, *, for_programs_after: bool = False) -> int:
+def begin(folder: Path) -> int:
     """An empty folder, unless a service that uses it is running (one that takes its own place without a gap). The number that comes back is an
     open file, which says so to the next one for as long as this process or one that it starts by fork lives."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(folder / "held", os.O_RDWR | os.O_CREAT, 0o600)
-    os.set_inheritable(lock, for_programs_after)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -196,7 +196,7 @@ def served_under(program: tuple[str, ...], port: int, **settings: str) -> Iterat
             **settings,
         }
         # What it says goes where errors go: the results alone are the output.
-        process = subprocess.Popen([*program, sys.executable, "-m", "flask", "serve"], cwd=ROOT, env=environ, stdout=sys.stderr)
+        process = subprocess.Popen([*program, sys.executable, "serve.py"], cwd=ROOT, env=environ, stdout=sys.stderr)
         try:
             _until_ready(port, process)
             yield process.pid

@@ -100,16 +100,6 @@ def test_a_start_empties_the_folder_unless_a_service_uses_it(tmp_path: Path) -> 
     assert tallies.together(tmp_path) == {}
 
 
-def test_what_the_server_starts_inherits_the_claim_to_the_folder(tmp_path: Path) -> None:
-    """`flask serve` becomes the server, and what it holds must not be let go of on the way."""
-    lock = begin(tmp_path, for_programs_after=True)
-    assert os.get_inheritable(lock)
-    os.close(lock)
-    lock = begin(tmp_path)
-    assert not os.get_inheritable(lock)
-    os.close(lock)
-
-
 def test_threads_lose_nothing() -> None:
     mine = Tally()
     place = mine.place(SENT)

@@ -66,7 +66,7 @@ def service(environ: dict[str, str]) -> Iterator[int]:
     port = int(environ["PORT"])
     log = Path(environ["CHAT_INSTANCE_PATH"]) / "log"
     with log.open("a") as file:
-        process = subprocess.Popen([sys.executable, "-m", "flask", "serve"], cwd=ROOT, env=environ, stdout=file, stderr=file)
+        process = subprocess.Popen([sys.executable, "serve.py"], cwd=ROOT, env=environ, stdout=file, stderr=file)
     try:
         for _ in range(600):
             if process.poll() is None and ask(port, "GET", "/readyz")[0] == 200:

@@ -171,7 +171,7 @@ def main() -> None:
             "LOG_LEVEL": "warning",
             "RATELIMIT_ENABLED": "false",
         }
-        server = subprocess.Popen([sys.executable, "-m", "flask", "serve"], cwd=ROOT, env=environ)
+        server = subprocess.Popen([sys.executable, "serve.py"], cwd=ROOT, env=environ)
         try:
             while True:
                 status, _ = asyncio.run(ask(given.port, "nobody", "GET", "/readyz"))

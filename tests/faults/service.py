@@ -119,7 +119,7 @@ def _kill(pid: int) -> bool:
 def serving(database_url: str, command: list[str] | None = None, **settings: str) -> Iterator[Service]:
     """The service on this database, as `make run` starts it; what it says is in `service.log` for as long as it runs."""
     with tempfile.TemporaryDirectory(prefix="chatsvc-service-") as folder:
-        service = Service(database_url, Path(folder), command or [sys.executable, "-m", "flask", "serve"], settings)
+        service = Service(database_url, Path(folder), command or [sys.executable, "serve.py"], settings)
         try:
             service.start()
             yield service

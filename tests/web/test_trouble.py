@@ -303,7 +303,7 @@ class Served:
     def start(self, pause: int) -> None:
         """Its replies come word by word, with a pause of so many milliseconds."""
         self.environ["CHAT_ECHO_DELAY_MS"] = str(pause)
-        command = [sys.executable, "-m", "flask", "serve"]
+        command = [sys.executable, "serve.py"]
         self.process = subprocess.Popen(command, cwd=ROOT, env=self.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         ends_at = time.monotonic() + 60
         while time.monotonic() < ends_at:

@@ -17,7 +17,7 @@ from bench.processes import family, memory
 from config import ROOT
 from tests.faults.service import Service as Killed
 
-SERVE = [sys.executable, "-m", "flask", "serve"]
+SERVE = [sys.executable, "serve.py"]
 
 
 class Service(Killed):
