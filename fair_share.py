@@ -14,7 +14,6 @@ ABSENT = -1
 PATIENCE_SECONDS = 0.03  # a worker that is at work looks up about this often
 STEP_SECONDS = 0.001
 SLACK = 8  # one part in so many more than another is even enough
-AT_ONCE = 2  # then those who are in already have their turn
 
 
 class Shares:
@@ -76,16 +75,12 @@ def greenlets(share: Share) -> None:
 
     class FairServer(StreamServer):  # type: ignore[misc]
         def _do_read(self) -> None:
-            for _ in range(AT_ONCE):
-                if share.is_anothers_turn():
-                    self.stop_accepting()
-                    self._timer = self.loop.timer(STEP_SECONDS)
-                    self._timer.start(self._start_accepting_if_started)
-                    return
-                before = share.amount
-                super()._do_read()
-                if share.amount == before:
-                    return  # nobody is there any more
+            if share.is_anothers_turn():
+                self.stop_accepting()
+                self._timer = self.loop.timer(STEP_SECONDS)
+                self._timer.start(self._start_accepting_if_started)
+            else:
+                super()._do_read()  # of one; then those who are in already have their turn
 
         def do_handle(self, *args: object) -> None:
             share.holds(share.amount + 1)
