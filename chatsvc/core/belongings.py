@@ -27,7 +27,7 @@ Step = Callable[[Unit, str, str | None], Found]
 
 def _sessions(tx: Unit, user_id: str, account: str | None) -> Found:
     for kind in KINDS:
-        wanted = select(ChatSession.id, ChatSession.updated_at).where(ChatSession.user_id == user_id, text(kind)).limit(SESSIONS).with_for_update()
+        wanted = select(*erasure.ASKED).where(ChatSession.user_id == user_id, text(kind)).limit(SESSIONS).with_for_update()
         if locked := tx.execute(wanted).all():
             gone = erasure.erase_some(tx, locked)
             return {"sessions": len(gone.sessions), "messages": gone.messages}

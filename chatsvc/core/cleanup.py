@@ -120,7 +120,7 @@ def _erase_sessions(gone: seconds_ago) -> int:
 
 @unit
 def _erase_session(tx: Unit, gone: seconds_ago) -> Gone | None:
-    wanted = select(ChatSession.id, ChatSession.updated_at).where(ChatSession.deleted_at < gone).order_by(ChatSession.deleted_at).limit(1)
+    wanted = select(*erasure.ASKED).where(ChatSession.deleted_at < gone).order_by(ChatSession.deleted_at).limit(1)
     found = tx.execute(wanted.with_for_update(skip_locked=True)).all()
     return erasure.erase_some(tx, found) if found else None
 

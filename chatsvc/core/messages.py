@@ -143,7 +143,7 @@ def _locked(tx: Unit, user_id: str, session_id: str, message_id: int, *, deleted
 
 
 def _changed(tx: Unit, message: AnyRow, /, **values: Any) -> AnyRow:
-    statement = update(ChatMessage).where(ChatMessage.id == message.id).values(**values).returning(*MESSAGE)
+    statement = update(ChatMessage).where(ChatMessage.id == message.id, ChatMessage.user_id == message.user_id).values(**values).returning(*MESSAGE)
     row = tx.execute(statement.execution_options(synchronize_session=False)).one()
     # The triggers do this too, but SQLite's own clock has milliseconds only, too coarse to order two sessions by.
     changed(tx, update(ChatSession).where(ChatSession.id == message.session_id).values(updated_at=later(ChatSession.updated_at, now())))

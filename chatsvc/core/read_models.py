@@ -80,7 +80,8 @@ def in_session(
         bounds = [session == session_id, *([] if after is None else [ChatMessage.id < after if newest_first else ChatMessage.id > after])]
     elif after is None:
         # A range of one session and not an equality: there PostgreSQL would know that the order by id alone will do, and in a
-        # database of few long sessions walk the primary key, through everybody's messages.
+        # database of few long sessions walk the primary key, through everybody's messages. Nor is the owner named: PostgreSQL
+        # would expect one row, and sort all of a long session.
         bounds = [session >= session_id, session <= session_id]
     else:
         here, there = tuple_(*order), tuple_(type_coerce(session_id, Uuid), type_coerce(after, Key))

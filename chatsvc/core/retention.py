@@ -68,7 +68,7 @@ def _some() -> Iterator[list[str]]:
 @unit
 def _erase(tx: Unit, ids: list[str]) -> dict[str, int]:
     """Of those that are still outlived, and that nobody is at."""
-    columns = (ChatSession.id, ChatSession.status, ChatSession.updated_at)
+    columns = (*erasure.ASKED, ChatSession.status)
     locked = tx.execute(select(*columns).where(ChatSession.id.in_(ids), _outlived()).with_for_update(skip_locked=True)).all()
     gone = erasure.erase_some(tx, locked) if locked else Gone()
     erased = Counter(row.status for row in locked if row.id in gone.sessions)
