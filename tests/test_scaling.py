@@ -5,21 +5,26 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
 import psycopg2
 import pytest
 
+from chatsvc.core import acting, erasure, messages, sessions
+from chatsvc.core.paging import Window
 from chatsvc.extensions import db
 from tests import postgres
 from tests.commands.copies import closed, copied, migrated, service
 from tests.factories import person
 from tests.migrations import filling
-from tests.migrations.raw import Raw
+from tests.migrations.plans import explained, sent_by
+from tests.migrations.raw import Raw, Rows
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/scaling.md").read_text()
+PARTITIONS = (ROOT / "deploy/postgresql/partitions.sql").read_text()
 SPREAD = ("chat_sessions", "chat_messages", "reply_chunks", "conversations", "idempotency_keys")
 KEYS = """
     SELECT conrelid::regclass::text, conname, contype = 'f', coalesce(confrelid::regclass::text, ''), EXISTS (
@@ -88,6 +93,10 @@ def goes_on(url: str) -> None:
     asked.join()
     assert owner.get(f"/api/v1/chat-sessions/{session}").get_json()["last_message"] == "word by word by word by word"
     assert owner.delete(f"/api/chat-sessions/{session}").get_json()["data"]["deletedMessages"] == 4
+    for _ in range(2):
+        owner.message(owner.session(title="To be erased")["id"], "with all that there is")
+    erased = owner.delete("/api/users/somebody/data").get_json()["data"]
+    assert (erased["status"], erased["counts"]["sessions"], erased["counts"]["messages"]) == ("FINISHED", 2, 2)
     assert app.test_cli_runner().invoke(args=["verify"]).exit_code == 0
     closed(app)
 
@@ -99,25 +108,67 @@ def until(holds: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-def test_a_copy_goes_into_partitions_and_the_service_goes_on(url: str, server: str) -> None:
-    with_user_in_every_key(url, but_for_the_last=2)
-    partitions = (ROOT / "deploy/postgresql/partitions.sql").read_text()
+def test_messages_go_into_partitions_where_they_are_and_the_service_goes_on(url: str, server: str) -> None:
     with Raw(url) as raw:
-        before = keys(url)
-        raw.run(partitions)
-        assert keys(url) == before
+        filled(raw)
+        before, newest = everything(raw), raw.one("SELECT max(id) FROM chat_messages")
+        assert raw.one("SELECT count(*) FROM reply_chunks") > 0, "a reply that is being written goes along"
+        raw.run(PARTITIONS)
+        assert everything(raw) == before
         assert raw.one("SELECT pg_get_partkeydef('chat_messages'::regclass)") == "HASH (user_id)"
+        assert len(raw.run("SELECT tableoid FROM chat_messages GROUP BY 1")) > 5
+        assert raw.message(raw.session("user 3"), user_id="user 3") == newest + 1
+        raw.run("SET chatsvc.acts_for = '.user 3'")  # a letter, and for whom
+        assert raw.run("SELECT user_id, count(*) FROM chat_messages GROUP BY 1") == [("user 3", 2)]
+        raw.run("SET chatsvc.acts_for = '*'")
+        with pytest.raises(psycopg2.errors.RaiseException, match="in partitions already"):
+            raw.run(PARTITIONS)
+    with postgres.new_database(server) as other:
+        migrated(other)
+        with_user_in_every_key(other, but_for_the_last=2)
+        assert keys(url) == keys(other)
+    goes_on(url)
+
+
+def test_a_copy_goes_into_partitions(url: str, server: str) -> None:
+    with Raw(url) as raw:
+        raw.run(PARTITIONS)
     with postgres.new_database(server) as source:
         migrated(source)
         with Raw(source) as raw:
-            filling.fill(raw)
-            for number in range(20):
-                raw.message(raw.session(f"user {number}"), user_id=f"user {number}")
+            filled(raw)
+            before = everything(raw)
         code, said = copied(source, url)
         assert code == 0, said
     with Raw(url) as raw:
-        assert len(raw.run("SELECT tableoid FROM chat_messages GROUP BY 1")) > 5
+        assert everything(raw) == before
         assert raw.run("SELECT DISTINCT tgenabled::text FROM pg_trigger WHERE NOT tgisinternal") == [("O",)]
-        with pytest.raises(psycopg2.errors.RaiseException, match="has rows"):
-            raw.run(partitions)
     goes_on(url)
+
+
+def test_lists_edits_and_erasing_a_session_look_into_one_partition(url: str) -> None:
+    with Raw(url) as raw:
+        filled(raw)
+        ((session, message),) = raw.run("SELECT session_id::text, id FROM chat_messages WHERE user_id = 'user 3'")
+        raw.run(PARTITIONS)
+        (own,) = (str(name) for (name,) in raw.run("SELECT tableoid::regclass FROM chat_messages WHERE user_id = 'user 3'"))
+    app = service(url)
+    with app.app_context(), acting.acting_for(acting.user("user 3")):
+        for verb in (
+            partial(sessions.page, "user 3", sessions.Filters(), Window(5)),
+            partial(messages.edit, "user 3", session, message, content="Edited"),
+            partial(erasure.erase, "user 3", session),
+        ):
+            steps = [step for statement in sent_by(verb) for step in explained(statement)]
+            assert {name for step in steps if (name := step.get("Relation Name", "")).startswith("chat_messages_")} <= {own}, verb
+    closed(app)
+
+
+def filled(raw: Raw) -> None:
+    filling.fill(raw)
+    for number in range(20):
+        raw.message(raw.session(f"user {number}"), user_id=f"user {number}")
+
+
+def everything(raw: Raw) -> list[Rows]:
+    return [raw.run(f"SELECT * FROM {table} ORDER BY {order}") for table, order in (("chat_sessions", "id"), ("chat_messages", "id"), ("reply_chunks", "1, 2"))]
