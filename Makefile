@@ -7,7 +7,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung faults cluster roll cluster-tools kill-streams kill-exchanges races race-cleanup big-stats backups copy-big audit fuzz coverage mutants faults-around fault-tools otel promtool observability postman postman-files newman
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung partitions faults cluster roll cluster-tools kill-streams kill-exchanges races race-cleanup big-stats backups copy-big audit fuzz coverage mutants faults-around fault-tools otel promtool observability postman postman-files newman
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -42,6 +42,9 @@ bench-streams: $(VENV)/dev ## A thousand replies at once: gaps, and what a list 
 
 bench-hung: $(VENV)/dev ## A hundred sends to a model that never answers: what reads and appends cost meanwhile, and who holds a connection
 	@$(BIN)/python -m bench.hung $(ARGS)
+
+partitions: $(VENV)/dev ## Messages in partitions beside the plain table, up to 5,000,000: requests, upkeep, an erasure, the move (a quarter of an hour; ARGS="--messages 50000000")
+	@$(BIN)/python -m bench.partitions $(ARGS)
 
 faults: $(VENV)/dev ## Break things under a ledger of all that is written and seen, on both engines (minutes; ARGS="--long" for the full figures)
 	@$(BIN)/python -m tests.faults.all $(ARGS)

@@ -69,13 +69,25 @@ def filled(url: str, users: int, *, keep: bool, superuser: bool = False) -> Iter
             _give_to_the_service(url, copies["product"])
         yield Databases(with_name(url, copies["peer"]), with_name(url, copies["product"]))
     finally:
-        for name in [*copies.values(), *([] if keep else names.values())]:
-            ask(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        with contextlib.suppress(psycopg2.errors.DependentObjectsStillExist):
-            ask(url, f"DROP ROLE IF EXISTS {ROLE}")
+        _drop(url, *copies.values(), *([] if keep else names.values()))
         kept = [name for (name,) in ask(url, "SELECT datname FROM pg_database WHERE datname LIKE %s ORDER BY 1", f"{PREFIX}%")]
         if kept:
             say(f"databases kept (drop them with dropdb): {', '.join(kept)}")
+
+
+@contextlib.contextmanager
+def made(url: str, kind: str, like: str | None = None) -> Iterator[str]:
+    """A database of the service's role, empty or a copy of another one that nobody is connected to; gone afterwards."""
+    name = f"{PREFIX}_{kind}_{os.getpid()}"
+    try:
+        if like:
+            _copy(url, str(make_url(like).database), name)
+        else:
+            ask(url, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+        _give_to_the_service(url, name)
+        yield with_name(url, name)
+    finally:
+        _drop(url, name)
 
 
 def tidy(url: str) -> None:
@@ -113,6 +125,13 @@ def _give_to_the_service(url: str, name: str) -> None:
         ask(url, f"CREATE ROLE {ROLE} NOLOGIN")
     ask(url, f"ALTER DATABASE {name} OWNER TO {ROLE}")
     ask(url, f"ALTER DATABASE {name} SET role = {ROLE}")
+
+
+def _drop(url: str, *names: str) -> None:
+    for name in names:
+        ask(url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    with contextlib.suppress(psycopg2.errors.DependentObjectsStillExist):
+        ask(url, f"DROP ROLE IF EXISTS {ROLE}")
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import json
 import socket
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +57,9 @@ class Wire:
             raise SystemExit(f"refused: {got.decode(errors='replace')}")
         return took, body
 
-    def request(self, user: str, path: str, body: Any = None) -> bytes:
+    def request(self, user: str, path: str, body: Any = None, method: str = "") -> bytes:
         sent = b"" if body is None else json.dumps(body).encode()
-        lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", f"Authorization: Bearer {token(user)}"]
+        lines = [f"{method or ('GET' if body is None else 'POST')} {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", f"Authorization: Bearer {token(user)}"]
         lines += ["Content-Type: application/json", f"Content-Length: {len(sent)}"] if sent else []
         return "\r\n".join([*lines, "", ""]).encode() + sent
 
@@ -73,20 +73,31 @@ class Wire:
 @contextlib.contextmanager
 def wire(database: str) -> Iterator[Wire]:
     """A connection to a service of its own on this database."""
-    with servers.product(database, **NO_LIMIT) as running, socket.create_connection(("127.0.0.1", running.port), 10) as line:
+    with servers.product(database, **NO_LIMIT) as running, connected(running.port) as to:
+        yield to
+
+
+@contextlib.contextmanager
+def connected(port: int) -> Iterator[Wire]:
+    with socket.create_connection(("127.0.0.1", port), 10) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield Wire(running.port, line)
+        yield Wire(port, line)
 
 
 def pair(to: Wire, much: bytes, little: bytes, times: int) -> tuple[float, float]:
-    """The median of each, asked in turns; which comes first changes."""
-    took: dict[bytes, list[float]] = {much: [], little: []}
+    """The median of each, asked in turns."""
+    return in_turns(lambda: to.ask(much)[0], lambda: to.ask(little)[0], times)
+
+
+def in_turns(one: Callable[[], float], other: Callable[[], float], times: int) -> tuple[float, float]:
+    """The median of what each says that it took; which comes first changes."""
+    took: tuple[list[float], list[float]] = ([], [])
     for turn in range(times + 20):
-        for request in (much, little) if turn % 2 else (little, much):
-            milliseconds, _ = to.ask(request)
+        for index in (0, 1) if turn % 2 else (1, 0):
+            milliseconds = (one, other)[index]()
             if turn >= 20:  # the first ones meet a service that has just begun
-                took[request].append(milliseconds)
-    return statistics.median(took[much]), statistics.median(took[little])
+                took[index].append(milliseconds)
+    return statistics.median(took[0]), statistics.median(took[1])
 
 
 def cursor_of(to: Wire, page: int) -> str:

@@ -59,6 +59,10 @@ def command(target: str) -> str:
     return f'make {target} ARGS="{shlex.join(given)}"' if given else f"make {target}"
 
 
+def head(target: str, facts: dict[str, str]) -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}, `{command(target)}`. " + "; ".join(f"{name}: {value}" for name, value in facts.items()) + "."
+
+
 def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
     """What all measurements take."""
     parser.add_argument(
@@ -78,7 +82,7 @@ def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def finish(given: argparse.Namespace, section: str, target: str, *, lines: list[Line], text: str, data: Any, about: dict[str, str]) -> int:
     """Prints the results, keeps them where that is wanted, and says with what to exit."""
     facts = machine() | about
-    header = f"{datetime.now(UTC):%Y-%m-%d}, `{command(target)}`. " + "; ".join(f"{name}: {value}" for name, value in facts.items()) + "."
+    header = head(target, facts)
     print(f"{header}\n\n{text}")
     if given.write:
         write_section(section, f"{header}\n\n{text}")

@@ -10,6 +10,7 @@ from pathlib import Path
 HOW = {
     "wrk": "wrk makes the load: `make wrk` installs it on Debian and Ubuntu (as root); elsewhere it is the package of that name.",
     "psql": "psql fills the databases: it is part of every PostgreSQL (on Debian and Ubuntu: apt install postgresql-client).",
+    "pg_dump": "pg_dump shows what is left: it is part of every PostgreSQL (on Debian and Ubuntu: apt install postgresql-client).",
     **{name: f"{name} is part of every PostgreSQL server (on Debian and Ubuntu: apt install postgresql)." for name in ("initdb", "postgres", "pg_basebackup")},
     **{
         name: f"{name} is missing: `make fault-tools` installs it on Debian and Ubuntu (as root)."
