@@ -48,6 +48,7 @@ from tests.migrations.conftest import Database
 from tests.migrations.plans import conditions, explained, rows_met, sent_by, sorts, whole_tables
 
 ORDINARY = "user 7"  # one with as few sessions as most
+GOES = "user 9"
 FILTERS = {
     "all": Filters(),
     "of an agent": Filters(agent_type="primary"),
@@ -278,11 +279,8 @@ def test_the_figures_of_exchanges_find_their_rows_by_an_index(database: Database
 
 
 def test_the_figures_of_one_user_read_no_row_of_another(database: Database) -> None:
-    # Somebody of whom there are figures, whatever the tests before this one have ended and erased.
-    ended = "status = 'COMPLETED' AND conversation_id IS NOT NULL AND deleted_at IS NULL"
-    user_id = database.raw.one(f"SELECT user_id FROM chat_sessions WHERE {ended} AND user_id <> '{big.BUSY}' ORDER BY user_id LIMIT 1")
-    own = database.raw.one("SELECT count(*) FROM chat_sessions WHERE user_id = ?", user_id)
-    for statement in sent_by(partial(exchange_stats.of, Scope(user_id))):
+    own = database.raw.one("SELECT count(*) FROM chat_sessions WHERE user_id = ?", ORDINARY)
+    for statement in sent_by(partial(exchange_stats.of, Scope(ORDINARY))):
         plan = explained(statement, run=True)
         if database.raw.on_sqlite:
             assert [step["detail"] for step in plan if "chat_sessions" in step["detail"] and "(user_id=?" not in step["detail"]] == []
@@ -397,13 +395,13 @@ def test_what_a_user_has_is_counted_by_an_index(database: Database, user_id: str
 
 
 def test_all_that_a_user_has_is_carried_away_and_erased_by_an_index(database: Database) -> None:
-    """Of one with as few sessions as most; last, since they are gone then."""
-    with acting.acting_for(acting.user(ORDINARY)):
-        carried = {statement.sql: statement for statement in sent_by(lambda: sum(len(rows) for _, rows in exporting.everything(ORDINARY)))}
+    """Of one with as few sessions as most, whom no other test asks for: they are gone then, and nobody knows what comes after."""
+    with acting.acting_for(acting.user(GOES)):
+        carried = {statement.sql: statement for statement in sent_by(lambda: sum(len(rows) for _, rows in exporting.everything(GOES)))}
         assert [step for statement in carried.values() for step in whole_tables(explained(statement))] == []
-        erased = {statement.sql: statement for statement in sent_by(lambda: forgetting.go_on(forgetting.ask(ORDINARY, by="self")))}
+        erased = {statement.sql: statement for statement in sent_by(lambda: forgetting.go_on(forgetting.ask(GOES, by="self")))}
         assert [step for statement in erased.values() if "VACUUM" not in statement.sql for step in whole_tables(explained(statement))] == []
-    assert belongings.count(ORDINARY, None, keep_account=False) == {}
+    assert belongings.count(GOES, None, keep_account=False) == {}
     assert list(verify.breaches()) == []
 
 
