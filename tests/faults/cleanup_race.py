@@ -23,7 +23,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
 from typing import Any, cast
 
@@ -76,10 +76,12 @@ def race(url: str, *, sends: int, processes: int, seed: int) -> Found:
     app = tables.open_to_tests(create_app(factories.settings(url, **SETTINGS)))
     with app.app_context():
         upgrade()
-    done, cleaned = _server.Event(), _server.Queue()
-    cleaners = [_server.Process(target=_clean, args=(url, done, cleaned), daemon=True) for _ in range(processes)]
+    ready, done, cleaned = _server.Semaphore(0), _server.Event(), _server.Queue()
+    cleaners = [_server.Process(target=_clean, args=(url, ready, done, cleaned), daemon=True) for _ in range(processes)]
     for cleaner in cleaners:
         cleaner.start()
+    for _ in cleaners:
+        assert ready.acquire(timeout=60), "a process that cleans up did not start"
     began = time.monotonic()
     with running() as upstream, Raw(url) as raw:
         _watch(raw)
@@ -102,9 +104,10 @@ def race(url: str, *, sends: int, processes: int, seed: int) -> Found:
     return Found(statuses, sum(amount for amount, _ in totals), sum(passes for _, passes in totals), len(told) - len(begun), seconds, wrong)
 
 
-def _clean(url: str, done: Event, cleaned: Any) -> None:
+def _clean(url: str, ready: Semaphore, done: Event, cleaned: Any) -> None:
     app = tables.open_to_tests(create_app(factories.settings(url, **SETTINGS)))
     amount = passes = 0
+    ready.release()  # so that whoever is ended is ended under way
     with app.app_context():
         while not done.is_set():
             with suppress(Unavailable):  # as the repeating one does: the next pass follows
