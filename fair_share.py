@@ -10,7 +10,7 @@ import mmap
 import time
 from typing import Any
 
-ABSENT = -1
+FREE, LEAVING = -1, -2  # a place that nobody has, and one whose worker takes nothing in any more
 PATIENCE_SECONDS = 0.03  # a worker that is at work looks up about this often
 STEP_SECONDS = 0.001
 SLACK = 8  # one part in so many more than another is even enough
@@ -22,12 +22,12 @@ class Shares:
     def __init__(self, places: int) -> None:
         self.counts = memoryview(mmap.mmap(-1, 4 * places)).cast("i")
         for place in range(places):
-            self.counts[place] = ABSENT
+            self.counts[place] = FREE
 
     def place(self) -> Share:
         """For a new worker; only the process that makes them asks."""
         for place, count in enumerate(self.counts):
-            if count == ABSENT:
+            if count == FREE:
                 self.counts[place] = 0
                 return Share(self.counts, place)
         return Share(memoryview(bytearray(4)).cast("i"), 0)  # more than were thought of: this one is on its own
@@ -39,7 +39,7 @@ class Share:
     def __init__(self, counts: memoryview, place: int) -> None:
         self._counts = counts
         self._place = place
-        self._seen = ABSENT
+        self._seen = FREE
         self._since = float("-inf")
 
     @property
@@ -48,16 +48,20 @@ class Share:
         return found
 
     def holds(self, amount: int) -> None:
-        if self.amount != ABSENT:
+        if self.amount != LEAVING:
             self._counts[self._place] = amount
 
     def leave(self) -> None:
-        """Takes nothing in any more, so that nobody waits for it."""
-        self._counts[self._place] = ABSENT
+        """Takes nothing in any more, so that nobody waits for it. What it holds ends in its own time, and so long the place is its own."""
+        self._counts[self._place] = LEAVING
+
+    def free(self) -> None:
+        """Its worker is gone; only the process that makes them says so."""
+        self._counts[self._place] = FREE
 
     def is_anothers_turn(self) -> bool:
         """Whether somebody who holds less is still likely to take in what is there."""
-        least = min((count for count in self._counts if count != ABSENT), default=0)
+        least = min((count for count in self._counts if count >= 0), default=0)
         if self.amount <= least + least // SLACK:
             return False
         now = time.monotonic()

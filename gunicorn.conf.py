@@ -161,7 +161,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """However it ended."""
-    worker.share.leave()
+    worker.share.free()
 
 
 def when_ready(server: Any) -> None:

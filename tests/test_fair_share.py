@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import socket
 import time
@@ -10,13 +11,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import fair_share
 from bench.processes import workers
 from bench.streams import free_port, served
-from fair_share import ABSENT, PATIENCE_SECONDS, Share, Shares
+from fair_share import LEAVING, PATIENCE_SECONDS, Share, Shares
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 CLIENTS = 32
@@ -65,7 +67,8 @@ def test_nobody_waits_for_one_that_has_left() -> None:
     other.leave()
     assert not mine.is_anothers_turn()
     other.holds(3)  # what it held ends one by one
-    assert other.amount == ABSENT
+    assert other.amount == LEAVING
+    assert not mine.is_anothers_turn()
 
 
 def test_a_place_is_given_to_the_next_one() -> None:
@@ -76,8 +79,23 @@ def test_a_place_is_given_to_the_next_one() -> None:
     assert not third.is_anothers_turn()
     assert second.amount == 0
     first.leave()
+    assert shares.place().amount == 0, "it still ends, and its place is its own"
+    assert list(shares.counts) == [LEAVING, 0]
+    first.free()
     assert shares.place().amount == 0
     assert list(shares.counts) == [0, 0]
+
+
+def test_the_place_of_a_worker_that_has_ended_is_free() -> None:
+    """However it ended: kill -9 lets it say nothing."""
+    hooks, server = runpy.run_path("gunicorn.conf.py"), object()
+    worker, other = SimpleNamespace(share=None), SimpleNamespace(share=None)
+    hooks["pre_fork"](server, worker)
+    hooks["pre_fork"](server, other)
+    other.share.holds(5)
+    assert other.share.is_anothers_turn()
+    hooks["child_exit"](server, worker)
+    assert not other.share.is_anothers_turn()
 
 
 @contextmanager

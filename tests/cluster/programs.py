@@ -12,11 +12,12 @@ from pathlib import Path
 
 from bench.processes import family
 from tests.cluster.network import Net
+from tests.faults.started import Started
 
 PATIENCE = 60.0
 
 
-class Program:
+class Program(Started):
     """By whom it runs is a name of the system, where this is root."""
 
     def __init__(self, net: Net, machine: str, folder: Path, command: list[str], *, port: int, environ: dict[str, str] | None = None) -> None:
@@ -25,20 +26,13 @@ class Program:
         self.log = folder / "log"
         self.command, self.environ, self.cwd = command, environ, folder
         self.user: str | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
 
     def start(self) -> None:
         """Returns when it takes connections."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self.run_as(self.command), cwd=self.cwd, env=self.environ, stdout=log, stderr=log)
+        process = self.begin(self.run_as(self.command), self.cwd, self.environ)
         until = time.monotonic() + PATIENCE
         while not self.answers():
-            if self._process.poll() is not None or time.monotonic() > until:
+            if process.poll() is not None or time.monotonic() > until:
                 raise SystemExit(f"{self.machine} does not start {self.command[0]}:\n{self.log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.05)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +13,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from bench.streams import free_port, served
+from bench.streams import ROOT, SECRET, free_port, served
 from chatsvc.commands.serve import DEMO, close_demo_accounts, open_demo_accounts
 from chatsvc.core import users
 from chatsvc.core.errors import WrongCredentials
@@ -60,6 +64,29 @@ def until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < ends_at
         time.sleep(0.05)
+
+
+def start(**settings: str) -> subprocess.CompletedProcess[str]:
+    """One that is not to come so far as to serve."""
+    return subprocess.run([sys.executable, "serve.py"], cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_setting_that_cannot_be_used_is_told_in_one_line() -> None:
+    told = start(PORT="abc")
+    assert (told.returncode, told.stdout, told.stderr) == (1, "", "PORT must be a whole number from 1 to 65535.\n")
+
+
+def test_what_cannot_be_made_ready_is_not_served(empty_database: str) -> None:
+    with Raw(empty_database) as raw:
+        raw.run("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        raw.run("INSERT INTO alembic_version VALUES ('999')")
+    port = free_port()
+    told = start(DATABASE_URL=empty_database, PORT=str(port), JWT_SECRET_KEY=SECRET)
+    assert told.returncode == 1
+    assert "999" in told.stderr
+    assert "listens on" not in told.stdout
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 1):
+        pass
 
 
 def test_it_starts_the_repeating_cleanup_which_ends_with_it(app: Flask, database_url: str) -> None:

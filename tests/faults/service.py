@@ -18,9 +18,10 @@ from pathlib import Path
 from bench.processes import family
 from bench.streams import ROOT, SECRET, free_port
 from tests.faults.kill_streams import workers_of
+from tests.faults.started import Started
 
 
-class Service:
+class Service(Started):
     """One port, one database, any number of lives."""
 
     def __init__(self, database_url: str, folder: Path, command: list[str], settings: dict[str, str]) -> None:
@@ -39,18 +40,11 @@ class Service:
             "LOG_LEVEL": "warning",
             **settings,
         }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
 
     def start(self) -> None:
         """Returns when it answers; a dead one's port is free by then."""
         for _ in range(3):
-            with self.log.open("ab") as log:
-                self._process = subprocess.Popen(self._command, cwd=ROOT, env=self.environ, stdout=log, stderr=log)
+            self.begin(self._command, ROOT, self.environ)
             if self._answers():
                 return
         raise AssertionError(f"the service does not start:\n{self.log.read_text()[-2000:]}")
