@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
@@ -17,8 +18,10 @@ from chatsvc.extensions import db
 
 UPGRADE_LOCK = 7_316_200_801  # any number that nothing else in the database locks
 NOT_HAD = {"55P03": "somebody held a table for too long", "40P01": "it met others that wait for it"}
-TRIES = 40
+# Whoever comes while a migration waits for a table waits with it, so it waits for a moment, and longer only when many such moments were too short.
+WAITS_MS = [50] * 16 + [200] * 12 + [1000] * 12
 REST_SECONDS = 1.5  # between two tries, in which those who queued behind this one go on
+NICE = 10  # of 19: on SQLite this process does the work, and those who read meanwhile go first
 
 
 @contextmanager
@@ -29,12 +32,11 @@ def alone(connection: Connection) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
         return
-    # The service's own limits are for requests; a migration may take as long as it needs,
-    # but does not queue for a table lock for long, since everybody else would queue behind it.
+    # The service's own limits are for requests; a migration may take as long as it needs.
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text("SET lock_timeout = 0"))
+    connection.execute(text("SET max_parallel_maintenance_workers = 0"))  # the other processors are for those who read meanwhile
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": UPGRADE_LOCK})
-    connection.execute(text("SET lock_timeout = '1s'"))
     connection.execute(text("SET chatsvc.acts_for = '*'"))  # a migration that changes rows changes everybody's
     connection.commit()
     try:
@@ -60,6 +62,7 @@ def run() -> None:
     if db.engine.url.database and db.engine.dialect.name == "sqlite":
         Path(db.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(db.engine.url.database, os.O_CREAT, 0o600))  # what people write is not for everybody on this machine
+        _give_way()
     with db.engine.connect() as connection:
         check_server(connection)
         with alone(connection):
@@ -68,9 +71,17 @@ def run() -> None:
             _run_to_the_end(connection)
 
 
+def _give_way() -> None:
+    """Where the process is there for this alone, as that of `flask db` is: it cannot take it back."""
+    command = click.get_current_context(silent=True)
+    if command and command.parent and command.parent.info_name == "db":
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
 def _run_to_the_end(connection: Connection) -> None:
     """A revision whose table is held by somebody gives up soon and is tried again: it is undone as a whole, and those done before it are not."""
-    for left in reversed(range(TRIES)):
+    for number, milliseconds in enumerate(WAITS_MS, 1):
+        _wait_for_tables(connection, milliseconds)
         try:
             with context.begin_transaction():
                 context.run_migrations()
@@ -80,9 +91,15 @@ def _run_to_the_end(connection: Connection) -> None:
             if why is None:
                 raise
             connection.rollback()
-            if not left:
-                raise SystemExit(f"The database was not migrated: {why}, {TRIES} times. Nothing is half done; run it again at a quieter time.") from error
+            if number == len(WAITS_MS):
+                raise SystemExit(f"The database was not migrated: {why}, {number} times. Nothing is half done; run it again at a quieter time.") from error
             time.sleep(REST_SECONDS)
+
+
+def _wait_for_tables(connection: Connection, milliseconds: int) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET lock_timeout = {milliseconds}"))
+        connection.commit()
 
 
 run()

@@ -191,11 +191,13 @@ def walk(found: list[Bench], walks: judges.Walks) -> None:
                     walks.keep()
                 else:  # a test that does not end, or ends the process, is asked nothing
                     walks.add({"seconds": {result.test: 0.0}, "failed": [result.test], "lines": {}})
-                    waiting[kind].append([test for test in some if test != result.test])
+                    rest = [test for test in some if test != result.test]
+                    waiting[kind] += [rest] if rest else []  # an empty one would end the walk
 
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(found) * len(ENGINES)) as pool:
-        for number, (bench, kind) in enumerate(itertools.product(found, ENGINES)):
-            pool.submit(work, bench, kind, Path(folder) / str(number))
+        pairs = enumerate(itertools.product(found, ENGINES))
+        for done in [pool.submit(work, bench, kind, Path(folder) / str(number)) for number, (bench, kind) in pairs]:
+            done.result()
     walks.keep()
     print(f"{len(walks.seconds)} tests; not asked, since they fail as things are: {sorted(walks.failed)}", flush=True)  # noqa: T201
 

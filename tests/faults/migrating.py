@@ -2,8 +2,8 @@
 
     python -m tests.faults.migrating --messages 200000 --rounds 6        (--engine sqlite; a million messages take some minutes to make)
 
-A database with so many messages of others is served by `flask serve`, and the ledger writes and reads. A later release's revision, made
-up here, adds columns to both large tables and an index over each, and takes them away again, over and over, by `flask db` processes; half
+A database with so many messages of others is served by `flask serve`, and the ledger writes and reads. A later release's revisions, made
+up here, adds columns to both large tables and, in the next one, an index over each, and takes them away again, over and over, by `flask db` processes; half
 of them are killed (-9) at some statement. After each the schema must be that of one revision or the other, whole.
 """
 
@@ -36,10 +36,12 @@ from tests.migrations.raw import Raw
 
 BLOCKED_SECONDS = 2.0
 QUIET_SECONDS = 10.0
-STATEMENTS = 12  # of the made-up revision, its commit and what goes before it, about
+STATEMENTS = 16  # of the made-up revisions, their commits and what goes before them, about
 NEWEST = max(path.name[:3] for path in (ROOT / "migrations/versions").glob("[0-9]*.py"))
 LATER = f"{int(NEWEST) + 1:03}"
-REVISION = '''"""Of a later release, made up for a test."""
+LAST = f"{int(NEWEST) + 2:03}"
+# What nobody may read meanwhile is quick and by itself; what is slow lets people read.
+COLUMNS = '''"""Of a later release, made up for a test."""
 import sqlalchemy as sa
 from alembic import op
 
@@ -49,12 +51,24 @@ TABLES = ("chat_messages", "chat_sessions")
 def upgrade():
     for table in TABLES:
         op.add_column(table, sa.Column("of_later", sa.Integer(), nullable=False, server_default="7"))
+
+def downgrade():
+    for table in TABLES:
+        op.execute(f"ALTER TABLE {{table}} DROP COLUMN of_later")
+'''
+INDEXES = '''"""Of the same later release."""
+from alembic import op
+
+revision, down_revision = "{last}", "{later}"
+TABLES = ("chat_messages", "chat_sessions")
+
+def upgrade():
+    for table in TABLES:
         op.create_index(f"idx_{{table}}_of_later", table, ["user_id", "of_later"])
 
 def downgrade():
     for table in TABLES:
         op.drop_index(f"idx_{{table}}_of_later", table)
-        op.execute(f"ALTER TABLE {{table}} DROP COLUMN of_later")
 '''
 
 
@@ -67,10 +81,11 @@ class Later:
 
     def __post_init__(self) -> None:
         shutil.copytree(ROOT / "migrations", self.folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-        (self.folder / f"migrations/versions/{LATER}_of_later.py").write_text(REVISION.format(later=LATER, newest=NEWEST))
+        for name, written in ((LATER, COLUMNS), (LAST, INDEXES)):
+            (self.folder / f"migrations/versions/{name}_of_later.py").write_text(written.format(newest=NEWEST, later=LATER, last=LAST))
 
     def migrate(self, way: str, *, dies_at: int | None = None) -> int:
-        to = LATER if way == "upgrade" else NEWEST
+        to = LAST if way == "upgrade" else NEWEST
         with processes.start(self.folder, self.url, "db", way, "-d", str(self.folder / "migrations"), to, dies_at=dies_at) as process:
             code = process.wait(300)
             if code not in (0, -signal.SIGKILL):
@@ -83,7 +98,7 @@ def go_round(run: Run, later: Later, rounds: int, seed: int, schemas: dict[str, 
     chance, killed = random.Random(seed), 0
     with Raw(later.url) as raw:
         for number in range(rounds):
-            for way, to in (("upgrade", LATER), ("downgrade", NEWEST)):
+            for way, to in (("upgrade", LAST), ("downgrade", NEWEST)):
                 if chance.random() < 0.5:
                     began = run.history.now()
                     code = later.migrate(way, dies_at=chance.randrange(4, STATEMENTS))
