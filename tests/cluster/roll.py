@@ -27,7 +27,7 @@ from tests.cluster.load import Load
 from tests.cluster.report import Report
 from tests.cluster.site import Site, site
 from tests.faults.ledger import flask_verify
-from tests.faults.migrating import LATER, NEWEST, REVISION
+from tests.migrations.later import write_revisions
 
 PEOPLE = 60
 MINUTES = 10
@@ -37,13 +37,13 @@ LATER_VERSION = "99.0.0"
 
 
 def later_release(folder: Path) -> Path:
-    """This release with another number and a revision more."""
+    """This release with another number and two revisions more."""
     folder.mkdir()
     for part in PARTS:
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for path in ROOT.glob("*.py"):
         shutil.copy(path, folder)
-    (folder / f"migrations/versions/{LATER}_of_later.py").write_text(REVISION.format(later=LATER, newest=NEWEST))
+    write_revisions(folder / "migrations")
     module = folder / "chatsvc/__init__.py"
     module.write_text(re.sub(r'__version__ = "[^"]+"', f'__version__ = "{LATER_VERSION}"', module.read_text()))
     return folder

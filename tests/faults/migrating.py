@@ -32,44 +32,12 @@ from tests.faults.told import tell
 from tests.migrations import big, processes
 from tests.migrations.catalog import catalog, revision
 from tests.migrations.conftest import Database
+from tests.migrations.later import LAST, NEWEST, write_revisions
 from tests.migrations.raw import Raw
 
 BLOCKED_SECONDS = 2.0
 QUIET_SECONDS = 10.0
 STATEMENTS = 16  # of the made-up revisions, their commits and what goes before them, about
-NEWEST = max(path.name[:3] for path in (ROOT / "migrations/versions").glob("[0-9]*.py"))
-LATER = f"{int(NEWEST) + 1:03}"
-LAST = f"{int(NEWEST) + 2:03}"
-# What nobody may read meanwhile is quick and by itself; what is slow lets people read.
-COLUMNS = '''"""Of a later release, made up for a test."""
-import sqlalchemy as sa
-from alembic import op
-
-revision, down_revision = "{later}", "{newest}"
-TABLES = ("chat_messages", "chat_sessions")
-
-def upgrade():
-    for table in TABLES:
-        op.add_column(table, sa.Column("of_later", sa.Integer(), nullable=False, server_default="7"))
-
-def downgrade():
-    for table in TABLES:
-        op.execute(f"ALTER TABLE {{table}} DROP COLUMN of_later")
-'''
-INDEXES = '''"""Of the same later release."""
-from alembic import op
-
-revision, down_revision = "{last}", "{later}"
-TABLES = ("chat_messages", "chat_sessions")
-
-def upgrade():
-    for table in TABLES:
-        op.create_index(f"idx_{{table}}_of_later", table, ["user_id", "of_later"])
-
-def downgrade():
-    for table in TABLES:
-        op.drop_index(f"idx_{{table}}_of_later", table)
-'''
 
 
 @dataclass
@@ -81,8 +49,7 @@ class Later:
 
     def __post_init__(self) -> None:
         shutil.copytree(ROOT / "migrations", self.folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
-        for name, written in ((LATER, COLUMNS), (LAST, INDEXES)):
-            (self.folder / f"migrations/versions/{name}_of_later.py").write_text(written.format(newest=NEWEST, later=LATER, last=LAST))
+        write_revisions(self.folder / "migrations")
 
     def migrate(self, way: str, *, dies_at: int | None = None) -> int:
         to = LAST if way == "upgrade" else NEWEST
