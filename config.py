@@ -24,6 +24,7 @@ from config_values import (
     is_loopback,
     jwks_url,
     limit,
+    limit_or_none,
     networks,
     one_of,
     origins,
@@ -137,8 +138,14 @@ class Settings:
     ratelimit_enabled: bool = setting("RATELIMIT_ENABLED", "true", flag, "False turns every rate limit off but the back-off of accounts.")
     ratelimit_default: Limit = setting("RATELIMIT_DEFAULT", "600/minute", limit, "Requests per user, or per address where there is no user.")
     ratelimit_send: Limit = setting("RATELIMIT_SEND", "60/minute", limit, "Chat and conversation sends per user.")
+    ratelimit_send_daily: Limit | None = setting(
+        "RATELIMIT_SEND_DAILY", "", limit_or_none, "A second limit on sends per user, as `500/day`: what a model costs. Unset: none."
+    )
     ratelimit_key: Limit = setting("RATELIMIT_KEY", "6000/minute", limit, "Requests per API key, for whomever it acts.")
     ratelimit_login: Limit = setting("RATELIMIT_LOGIN", "10/minute", limit, "Sign-ins per address and per account.")
+    ratelimit_login_all: Limit | None = setting(
+        "RATELIMIT_LOGIN_ALL", "", limit_or_none, "Sign-ins and registrations of everybody together. Unset: none, since whoever uses it up keeps all others out."
+    )
     ratelimit_privacy: Limit = setting("RATELIMIT_PRIVACY", "10/minute", limit, "Exports and erasures of all that a user has, per user who asks.")
 
     max_sessions_per_agent: int = setting(

@@ -145,6 +145,10 @@ def limit(value: str) -> Limit:
     return Limit(int(amount), TIMES[unit])
 
 
+def limit_or_none(value: str) -> Limit | None:
+    return limit(value) if value else None
+
+
 def redis_url(value: str) -> str:
     if value and not REDIS.fullmatch(value):
         raise ValueError("must look like redis://:password@host:6379/0 (rediss:// for TLS, unix:// for a socket), special characters percent-encoded")

@@ -68,6 +68,8 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("RATELIMIT_ENABLED", "off", "ratelimit_enabled", False),
     ("RATELIMIT_ENABLED", "yes", "ratelimit_enabled", True),
     ("RATELIMIT_SEND", "5/second", "ratelimit_send", Limit(5, 1)),
+    ("RATELIMIT_SEND_DAILY", "500/day", "ratelimit_send_daily", Limit(500, 86400)),
+    ("RATELIMIT_SEND_DAILY", "", "ratelimit_send_daily", None),
     ("RATELIMIT_LOGIN", "100/hour", "ratelimit_login", Limit(100, 3600)),
     ("RATELIMIT_DEFAULT", "1000000/day", "ratelimit_default", Limit(1000000, 86400)),
     ("CORS_ORIGINS", "https://a.example, http://localhost:3000 ,", "cors_origins", ("https://a.example", "http://localhost:3000")),
@@ -127,6 +129,7 @@ BAD: dict[str, list[str]] = {
         "1/fortnight",
     ],
     "RATELIMIT_SEND": ["60/Minute"],
+    "RATELIMIT_LOGIN_ALL": ["none", "0/day"],
     "RATELIMIT_LOGIN": ["ten/minute"],
     "CORS_ORIGINS": [
         "*",

@@ -21,7 +21,7 @@ door = Door("auths", __name__, url_prefix="/auths")
 
 @door.route_for("POST", "/login", Route(Allow.ANYONE, "Sign in with name and password", body=schemas.Login, form=True, answer=schemas.TokensOut))
 def login(*, username: str, password: str, **_: Any) -> Response:
-    limits.spend("login", f"address:{address.client()}")
+    _count_address()
     user = users.authenticate(username, password, address=address.client())
     return tokens.handed_out(user.id, as_cookies=request.headers.get("X-Session", "").lower() == "cookie")
 
@@ -30,8 +30,13 @@ def login(*, username: str, password: str, **_: Any) -> Response:
 def register(*, username: str, password: str) -> wire.Body:
     if not settings().registration:
         raise Forbidden("Registration is closed here; ask the operator for an account")
-    limits.spend("login", f"address:{address.client()}")
+    _count_address()
     return wire.user(users.create(username, password))
+
+
+def _count_address() -> None:
+    limits.spend("login", f"address:{address.client()}")
+    limits.spend("login_all", "everybody")
 
 
 @door.route_for("POST", "/refresh", Route(Allow.ANYONE, "Trade a refresh token for a new pair; each is good once", answer=schemas.TokensOut))

@@ -135,6 +135,7 @@ def _let_in(route: Route) -> tuple[Caller, ...]:
     limits.spend("default", f"user:{caller.user_id}")
     if route.sends:
         limits.spend("send", f"user:{caller.user_id}")
+        limits.spend("send_daily", f"user:{caller.user_id}")
     by_key.check(caller, for_admins=route.allow is Allow.ADMIN, by_key=route.by_key)
     if route.allow is Allow.ADMIN and not caller.admin:
         raise Forbidden("Only an admin may do this")

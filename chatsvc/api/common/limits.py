@@ -122,16 +122,18 @@ def _shared(url: str) -> SharedWindows:
 
 
 def spend(kind: str, who: str) -> None:
-    """Counts one request of this kind for whoever this is; TooMany when there were enough."""
+    """Counts one request of this kind for whoever this is; TooMany when there were enough. Some kinds have a limit only where the operator sets one."""
     config = settings()
-    if not config.ratelimit_enabled:
+    limit: Limit | None = getattr(config, f"ratelimit_{kind}")
+    if limit is None or not config.ratelimit_enabled:
         return
-    limit: Limit = getattr(config, f"ratelimit_{kind}")
     counter: Counter = current_app.extensions["chatsvc.limits"]
     # Names from outside may be long and may hold the storage's own separators; a count of another window is another count.
     digest = hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     count = counter.hit(f"{kind}:{limit.seconds}:{digest}", limit.seconds)
-    g.rate_limit = (kind, limit, max(0, limit.amount - count.amount), count.seconds_left)
+    left = max(0, limit.amount - count.amount)
+    if "rate_limit" not in g or left <= g.rate_limit[2]:
+        g.rate_limit = (kind, limit, left, count.seconds_left)  # the one that is used up first is told
     if count.amount > limit.amount:
         raise TooMany("Too many requests. Wait, then try again", retry_after=count.seconds_left)
 

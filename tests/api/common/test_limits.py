@@ -130,6 +130,33 @@ def test_trying_tokens_is_counted_by_address(limited: Flask) -> None:
     assert statuses(4, lambda: guesser.get("/auths/me")) == [401, 401, 401, 429]
 
 
+def test_sends_have_a_second_limit_for_the_day_where_one_is_set(make_app: Callable[..., Flask]) -> None:
+    app = make_app(RATELIMIT_ENABLED="true", RATELIMIT_SEND="10/minute", RATELIMIT_SEND_DAILY="2/day")
+    owner = factories.person(app, "owner")
+    sends = [owner.post("/api/v1/chat", json={"message": "Hello"}) for _ in range(3)]
+    assert [send.status_code for send in sends] == [200, 200, 429]
+    assert sends[0].headers["RateLimit-Policy"] == '"send_daily";q=2;w=86400'
+    assert int(sends[2].headers["Retry-After"]) > 86000
+    assert owner.get("/api/v1/chat-sessions").json["total"] == 2
+    assert factories.person(app, "stranger").post("/api/v1/chat", json={"message": "Hello"}).status_code == 200
+
+
+def test_the_limit_that_is_used_up_first_is_told(make_app: Callable[..., Flask]) -> None:
+    app = make_app(RATELIMIT_ENABLED="true", RATELIMIT_DEFAULT="2/minute", RATELIMIT_SEND="9/minute")
+    sent = factories.person(app, "owner").post("/api/v1/chat", json={"message": "Hello"})
+    assert sent.headers["RateLimit-Policy"] == '"default";q=2;w=60'
+
+
+def test_sign_ins_of_everybody_have_a_limit_where_one_is_set(make_app: Callable[..., Flask]) -> None:
+    app = make_app(RATELIMIT_ENABLED="true", RATELIMIT_LOGIN="2/minute", RATELIMIT_LOGIN_ALL="3/minute")
+
+    def enter(path: str, number: int) -> int:
+        given = {"username": f"somebody{number}", "password": "not-that-one-either"}
+        return app.test_client().post(f"/auths/{path}", json=given, environ_base={"REMOTE_ADDR": f"192.0.2.{number}"}).status_code
+
+    assert [enter("login", 1), enter("register", 2), enter("login", 3), enter("login", 4), enter("register", 5)] == [401, 201, 401, 429, 429]
+
+
 def test_the_envelope_face_refuses_in_its_own_shape(make_bare: Callable[..., Flask]) -> None:
     app = make_bare()
     with app.test_request_context("/api/personas"):
