@@ -7,7 +7,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 # The service that `make bench` compares with has packages of its own.
 PEER := .venv-peer
 
-.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung partitions faults cluster roll cluster-tools kill-streams kill-exchanges races race-cleanup big-stats backups copy-big audit fuzz coverage mutants faults-around fault-tools otel promtool observability postman postman-files newman
+.PHONY: help run test lint format requirements vendor browser looks pictures clean wrk bench bench-growth bench-memory bench-streams bench-hung partitions faults cluster roll cluster-tools kill-streams kill-exchanges races race-cleanup big-stats backups copy-big audit sbom fuzz coverage mutants faults-around fault-tools otel promtool observability postman postman-files newman
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -91,6 +91,9 @@ big-stats: $(VENV)/dev ## Statistics against a plain recount over 100,000 sessio
 
 audit: $(VENV)/dev ## Known weaknesses of the packages (asks a service on the internet) and of the code (bandit)
 	@$(BIN)/python -m tools.audit $(ARGS)
+
+sbom: $(VENV)/dev ## All packages and libraries in the service, as a bill of materials (CycloneDX): make -s sbom > chatsvc.cdx.json
+	@$(BIN)/python -m tools.sbom
 
 fuzz: $(VENV)/dev ## Ask for everything that the document allows and for much that it does not, on both engines: two minutes (ARGS="--seconds 3600 --spoilt 60000")
 	@$(BIN)/python -m tests.fuzz.run $(ARGS)

@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
 from typing import Any
 
-from config_secrets import is_weak, kept_secret
+from config_secrets import is_weak, kept_secret, optional_secret, secret
 from config_values import (
     ROOT,
     Limit,
+    SettingError,
     ages,
     database_url,
     flag,
@@ -38,10 +38,6 @@ from config_values import (
 )
 
 __all__ = ["ROOT", "Limit", "SettingError", "Settings", "database_url", "is_loopback", "is_weak", "kept_secret", "load"]
-
-
-class SettingError(ValueError):
-    """A setting that cannot be used. It names the variable and never shows its value."""
 
 
 def setting(name: str, default: str, parse: Callable[[str], Any], about: str) -> Any:
@@ -144,7 +140,10 @@ class Settings:
     ratelimit_key: Limit = setting("RATELIMIT_KEY", "6000/minute", limit, "Requests per API key, for whomever it acts.")
     ratelimit_login: Limit = setting("RATELIMIT_LOGIN", "10/minute", limit, "Sign-ins per address and per account.")
     ratelimit_login_all: Limit | None = setting(
-        "RATELIMIT_LOGIN_ALL", "", limit_or_none, "Sign-ins and registrations of everybody together. Unset: none, since whoever uses it up keeps all others out."
+        "RATELIMIT_LOGIN_ALL",
+        "",
+        limit_or_none,
+        "Sign-ins and registrations of everybody together. Unset: none, since whoever uses it up keeps all others out.",
     )
     ratelimit_privacy: Limit = setting("RATELIMIT_PRIVACY", "10/minute", limit, "Exports and erasures of all that a user has, per user who asks.")
 
@@ -249,9 +248,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         instance_path=str(folder),
         database_url=settings.database_url or f"sqlite:///{folder / 'chatsvc.db'}",
         demo_accounts=not settings.production and is_loopback(settings.host) if settings.demo_accounts is None else settings.demo_accounts,
-        jwt_secret_key=_secret("JWT_SECRET_KEY", settings.jwt_secret_key, production=settings.production, folder=folder),
-        encryption_key=_secret("CHAT_ENCRYPTION_KEY", settings.encryption_key, production=settings.production, folder=folder),
-        metrics_token=_optional_secret("METRICS_TOKEN", settings.metrics_token, production=settings.production, folder=folder),
+        jwt_secret_key=secret("JWT_SECRET_KEY", settings.jwt_secret_key, production=settings.production, folder=folder),
+        encryption_key=secret("CHAT_ENCRYPTION_KEY", settings.encryption_key, production=settings.production, folder=folder),
+        metrics_token=optional_secret("METRICS_TOKEN", settings.metrics_token, production=settings.production, folder=folder),
         metrics_dir=str(ROOT / settings.metrics_dir if settings.metrics_dir else folder / "metrics" / str(settings.port)),
     )
     _check_together(settings)
@@ -267,21 +266,6 @@ def _read(meta: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
         raise SettingError(f"{meta['name']} is not valid UTF-8.") from None
     except ValueError as error:
         raise SettingError(f"{meta['name']} {error}.") from None
-
-
-def _secret(name: str, value: str, *, production: bool, folder: Path) -> str:
-    if production and not value:
-        raise SettingError(f"{name} is not set. In production it must be; for example: openssl rand -base64 48")
-    if production and is_weak(value):
-        raise SettingError(f"{name} is too weak. Give at least 32 random bytes; for example: openssl rand -base64 48")
-    try:
-        return value or kept_secret(folder / name.lower())
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{name} is not set, and none can be kept under CHAT_INSTANCE_PATH ({type(error).__name__}).") from None
-
-
-def _optional_secret(name: str, value: str, *, production: bool, folder: Path) -> str:
-    return _secret(name, value, production=production, folder=folder) if value or not production else ""
 
 
 def _check_together(settings: Settings) -> None:

@@ -9,6 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from config_values import SettingError
+
 SAMPLE_SECRETS: Final = ("secret", "change", "example", "password", "your-key", "insecure")
 
 
@@ -32,3 +34,18 @@ def kept_secret(path: Path) -> str:
             file.flush()
             os.fsync(file.fileno())
     return kept
+
+
+def secret(name: str, value: str, *, production: bool, folder: Path) -> str:
+    if production and not value:
+        raise SettingError(f"{name} is not set. In production it must be; for example: openssl rand -base64 48")
+    if production and is_weak(value):
+        raise SettingError(f"{name} is too weak. Give at least 32 random bytes; for example: openssl rand -base64 48")
+    try:
+        return value or kept_secret(folder / name.lower())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{name} is not set, and none can be kept under CHAT_INSTANCE_PATH ({type(error).__name__}).") from None
+
+
+def optional_secret(name: str, value: str, *, production: bool, folder: Path) -> str:
+    return secret(name, value, production=production, folder=folder) if value or not production else ""

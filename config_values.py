@@ -20,6 +20,10 @@ NETWORK: Final = re.compile(r"[0-9A-Fa-f:.]+(/[0-9]{1,3})?", re.ASCII)
 WEB: Final = re.compile(ORIGIN.pattern + r"(/[^?#\s]*)?(\?[^#\s]*)?", re.ASCII | re.IGNORECASE)
 
 
+class SettingError(ValueError):
+    """A setting that cannot be used. It names the variable and never shows its value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """So many events in so many seconds, per whoever is counted."""

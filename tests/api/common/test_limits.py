@@ -23,6 +23,7 @@ from chatsvc.api.common.limits import Count, Counter
 from tests import factories
 from tests.api.common import redis_server
 from tests.api.common.redis_server import OwnServer
+from tests.api.v1.streams import told
 from tests.factories import Person
 
 LIMITED = {"RATELIMIT_ENABLED": "true", "RATELIMIT_DEFAULT": "3/minute", "RATELIMIT_LOGIN": "100/minute"}
@@ -137,7 +138,7 @@ def test_sends_have_a_second_limit_for_the_day_where_one_is_set(make_app: Callab
     assert [send.status_code for send in sends] == [200, 200, 429]
     assert sends[0].headers["RateLimit-Policy"] == '"send_daily";q=2;w=86400'
     assert int(sends[2].headers["Retry-After"]) > 86000
-    assert owner.get("/api/v1/chat-sessions").json["total"] == 2
+    assert told(owner.get("/api/v1/chat-sessions"))["total"] == 2
     assert factories.person(app, "stranger").post("/api/v1/chat", json={"message": "Hello"}).status_code == 200
 
 
