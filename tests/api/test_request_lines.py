@@ -14,7 +14,7 @@ from chatsvc.core import about
 from log_lines import JsonLines, Lines
 from tests import factories
 from tests.api.v1.streams import CHAT
-from tests.factories import Person
+from tests.factories import Person, unknown_id
 
 WORDS = "what a person wrote"
 
@@ -60,6 +60,16 @@ def test_a_request_has_a_line_that_says_what_and_whose_it_was(talking: Person, k
     route = "/api/v1/chat-sessions/<session_id>"
     wanted = {"level": "info", "logger": "chatsvc.requests", "message": f"GET {route} 200", "method": "GET", "route": route, "face": "v1", "status": 200}
     assert line == {**wanted, "request": "r-1", "user": "owner", "session": session["id"]}
+
+
+def test_what_was_refused_has_one_too(talking: Person, kept: Kept) -> None:
+    talking.get(f"/api/v1/chat-sessions/{unknown_id()}")
+    talking.post("/api/v1/chat-sessions", json={"title": 1})
+    talking.get("/api/audit-events")
+    Person(talking.client, "", "nonsense").get("/auths/me")
+    told = [(line["status"], line["route"], line.get("user")) for line in kept.lines]
+    sessions = "/api/v1/chat-sessions"
+    assert told == [(404, f"{sessions}/<session_id>", "owner"), (400, sessions, "owner"), (403, "/api/audit-events", "owner"), (401, "/auths/me", None)]
 
 
 def test_on_a_terminal_the_same_stands_in_one_line(talking: Person, kept: Kept) -> None:
