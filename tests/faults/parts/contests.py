@@ -91,7 +91,8 @@ async def reply(racer: Racer, user: str) -> str:
     finally:
         stream.close()
         racer.lines = [stream, *racer.lines]
-    check({cancelled.status, other.status} <= {200, 409}, "cancels:", cancelled.status, other.status)
+    gone = {404} if anew.status == 200 else set()  # another reply has taken its place by then
+    check({cancelled.status, other.status} <= {200, 409} | gone, "cancels:", cancelled.status, other.status, "anew:", anew.status)
     check(end == ("cancelled" if 200 in (cancelled.status, other.status) else "complete"), "it ended as", end, "cancels:", cancelled.status, other.status)
     check(anew.status in (200, 409), "anew:", anew.status, anew.body)
     left = [(one["message_type"], one["status"], one["id"]) for one in await messages_of(racer, begun["session_id"])]
