@@ -130,6 +130,36 @@ def test_the_ports_are_the_same_everywhere() -> None:
     assert asked == started
 
 
+def test_whoever_takes_another_release_takes_all_that_belongs_to_it() -> None:
+    """The service can read it, it has its packages, and instances start from its own units."""
+    blocks = [block for block in re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL) if "git checkout" in block]
+    assert len(blocks) == 3
+    for block in blocks:
+        assert block.startswith("umask 022"), block
+        for line in block.splitlines():
+            assert "git checkout" not in line or ".venv/run" in line, line
+        if "systemctl restart" in block:
+            before = block.partition("systemctl restart")[0]
+            assert "cp deploy/systemd/* /etc/systemd/system/ && systemctl daemon-reload" in before, block
+            assert "deploy/chatsvc-flask /usr/local/sbin/" in before, block
+
+
+def test_who_asks_whether_an_instance_can_work_is_shown_what_it_lacks() -> None:
+    """`--fail` alone swallows the answer that says so; a loop asks again and needs none."""
+    asked = [line for line in commands(GUIDE) if "/readyz" in line and "until" not in line]
+    assert len(asked) >= 3
+    for line in asked:
+        assert len(re.findall(r"curl --fail-with-body http://\S+/readyz", line)) == line.count("/readyz"), line
+
+
+def test_a_restore_lets_nobody_in_before_all_of_it_went_well() -> None:
+    line = next(line for line in commands(GUIDE) if "pg_restore" in line)
+    words = ["RENAME TO chatsvc_before", "createdb", "pg_restore", "db upgrade", "verify", "systemctl start"]
+    steps = line.split("&&")
+    assert len(steps) == len(words)
+    assert all(word in step for word, step in zip(words, steps, strict=True)), line
+
+
 def test_a_command_by_hand_has_what_the_units_have(tmp_path: Path) -> None:
     """deploy/chatsvc-flask itself, with other places: settings are taken as they stand, however they would look to a shell."""
     if shutil.which("runuser") is None or subprocess.run(["id", "-u"], capture_output=True, text=True, check=True).stdout.strip() != "0":
