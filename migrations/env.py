@@ -45,7 +45,7 @@ def alone(connection: Connection) -> Iterator[None]:
         connection.rollback()
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": UPGRADE_LOCK})
         connection.commit()
-        connection.invalidate()  # the settings above must not reach the pool
+        connection.detach()  # the settings above must not reach the pool
 
 
 def check_server(connection: Connection) -> None:
