@@ -63,12 +63,19 @@ def run() -> None:
         Path(db.engine.url.database).parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(db.engine.url.database, os.O_CREAT, 0o600))  # what people write is not for everybody on this machine
         _give_way()
-    with db.engine.connect() as connection:
+    with _connected() as connection:
         check_server(connection)
         with alone(connection):
             # On SQLite too: the driver's own handling is off, so DDL is in the transaction and a kill leaves old or new.
             context.configure(connection=connection, target_metadata=db.metadata, transactional_ddl=True, transaction_per_migration=True)
             _run_to_the_end(connection)
+
+
+def _connected() -> Connection:
+    try:
+        return db.engine.connect()
+    except OperationalError as error:
+        raise SystemExit(f"The database cannot be reached: {str(error.orig).strip().splitlines()[0]}. Is it running, and does DATABASE_URL name it?") from None
 
 
 def _give_way() -> None:

@@ -8,7 +8,7 @@ import click
 from flask.cli import AppGroup
 
 from chatsvc.core import api_keys
-from chatsvc.core.errors import ChatError, NotFound
+from chatsvc.core.errors import NotFound
 from chatsvc.core.paging import Window
 
 MAX_NAME = 255
@@ -35,12 +35,9 @@ def create(name: str, *, scopes: tuple[str, ...], expires_in_days: int | None) -
 @click.argument("key_id", metavar="ID")
 def revoke(key_id: str) -> None:
     """Refuse this key from now on; `list` shows the ids."""
-    try:
-        if not ID.fullmatch(key_id.lower()):
-            raise NotFound("API key")
-        click.echo(f"{_printable(api_keys.revoke(None, key_id.lower()).name)} is revoked.")
-    except ChatError as error:
-        raise click.ClickException(error.message) from None
+    if not ID.fullmatch(key_id.lower()):
+        raise NotFound("API key")
+    click.echo(f"{_printable(api_keys.revoke(None, key_id.lower()).name)} is revoked.")
 
 
 @keys.command("list")

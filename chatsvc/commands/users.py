@@ -14,7 +14,6 @@ from flask.cli import AppGroup
 
 from chatsvc.core import acting, belongings, exporting, forgetting
 from chatsvc.core import users as accounts
-from chatsvc.core.errors import ChatError
 from chatsvc.core.paging import Window
 from chatsvc.core.users import MAX_PASSWORD, MIN_PASSWORD
 
@@ -31,10 +30,7 @@ def create(name: str, *, admin: bool, password: str | None) -> None:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise click.ClickException(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
-    try:
-        user = accounts.create(name, password, role="ADMIN" if admin else "USER")
-    except ChatError as error:
-        raise click.ClickException(error.message) from None
+    user = accounts.create(name, password, role="ADMIN" if admin else "USER")
     click.echo(f"{user.username} ({user.role}) {user.id}")
 
 
@@ -42,20 +38,14 @@ def create(name: str, *, admin: bool, password: str | None) -> None:
 @click.argument("name")
 def promote(name: str) -> None:
     """Make an account an ADMIN; its tokens count as such at once."""
-    try:
-        click.echo(f"{accounts.promote(name).username} is an ADMIN now.")
-    except ChatError as error:
-        raise click.ClickException(error.message) from None
+    click.echo(f"{accounts.promote(name).username} is an ADMIN now.")
 
 
 @users.command("disable")
 @click.argument("name")
 def disable(name: str) -> None:
     """Close an account; it cannot sign in, and its tokens are refused at once."""
-    try:
-        click.echo(f"{accounts.disable(name).username} is disabled.")
-    except ChatError as error:
-        raise click.ClickException(error.message) from None
+    click.echo(f"{accounts.disable(name).username} is disabled.")
 
 
 @users.command("list")

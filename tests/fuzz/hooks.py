@@ -148,8 +148,9 @@ def _as_good(case: Case[Any]) -> None:
 
 def _called_back(case: Case[Any]) -> None:
     """Begins an exchange that is answered later, and answers it with this body, signed as n8n would sign it."""
-    path = f"/api/conversations/{PREPARED['conversations']['owner later']}/messages"
-    session_id = people.call(SERVICE, "POST", path, {"message": "Which plants like shade?"})["data"]["sessionId"]
+    # A conversation of its own: one that was there before may have been erased with all that its owner had.
+    made = people.call(SERVICE, "POST", "/api/conversations", {"personaId": PREPARED["personas"]["later"]})["data"]["conversationId"]
+    session_id = people.call(SERVICE, "POST", f"/api/conversations/{made}/messages", {"message": "Which plants like shade?"})["data"]["sessionId"]
     case.path_parameters["session_id"] = session_id
     case.media_type = "application/json"
     raw, stamp = json.dumps(case.body), str(int(time.time()))
