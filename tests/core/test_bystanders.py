@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import insert, select, update
 
 from chatsvc.core import cancelling, endings, erasure, messages, replies, sessions, turns
+from chatsvc.core.idempotency import Claim
 from chatsvc.core.models import ChatMessage, ChatSession, IdempotencyKey
 from chatsvc.core.models.types import now
 from chatsvc.extensions import db
@@ -33,15 +34,15 @@ ON_AN_ACTIVE_ONE: dict[str, Verb] = {
     "remove a message": lambda one: messages.remove("owner", one[0], one[1]),
     "restore a message": lambda one: messages.restore("owner", one[0], one[2]),
     "stop a reply": lambda one: replies.ask_to_stop("owner", one[3]),
-    "end a reply": lambda one: replies.end(one[0], one[3], status="complete", content="All of it", facts={}),
+    "end a reply": lambda one: replies.end(one[0], one[3], status="complete", content="All of it", facts={}, claim=key_of(one)),
     "end an abandoned reply": lambda one: replies.end_abandoned(one[3]),
-    "leave a reply open": lambda one: replies.leave_open(one[0], one[3], None),
+    "leave a reply open": lambda one: replies.leave_open(one[0], one[3], key_of(one)),
 }
 ON_ANOTHER: dict[str, tuple[str, Verb]] = {
     "resume": ("COMPLETED", lambda one: sessions.change("owner", one[0], active=True)),
     "resume by a message": ("COMPLETED", lambda one: messages.append("owner", one[0], role="user", content="More")),
     "restore": ("DELETED", lambda one: sessions.restore("owner", one[0])),
-    "chat": ("QUIET", lambda one: turns.begin("owner", **SAID | {"session_id": one[0]})),
+    "chat": ("QUIET", lambda one: turns.begin("owner", **SAID | {"session_id": one[0], "claim": Claim("owner", "new", "f")})),
     "chat in an archived one": ("COMPLETED", lambda one: turns.begin("owner", **SAID | {"session_id": one[0]})),
     "answer again": ("ANSWERED", lambda one: turns.begin("owner", **SAID | {"session_id": one[0], "message": None, "retry": one[3]})),
     "end an exchange": ("EXCHANGE", lambda one: endings.of_exchange(one[0], "complete", {})),
@@ -49,6 +50,11 @@ ON_ANOTHER: dict[str, tuple[str, Verb]] = {
     "cancel an exchange": ("EXCHANGE", lambda one: cancelling.cancel("owner", one[0])),
 }
 STATES = ("ACTIVE", "COMPLETED", "DELETED", "QUIET", "ANSWERED", "EXCHANGE", "CANCELLED")
+
+
+def key_of(one: Made) -> Claim:
+    """The key with which its reply was asked for."""
+    return Claim("owner", one[0], "f")
 
 
 def written(app: Flask, user_id: str, session_id: str, role: str, **values: Any) -> int:
