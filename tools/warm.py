@@ -35,6 +35,7 @@ ENGINES = ("sqlite", "postgresql")
 ON_POSTGRESQL_TOO = (
     "/core/",
     "races",
+    "test_meanwhile",
     "test_cap",
     "test_along",
     "test_once",

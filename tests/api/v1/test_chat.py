@@ -11,6 +11,7 @@ from flask import Flask
 
 from chatsvc.core import verify
 from chatsvc.responders.base import ResponderError
+from tests.api.v1 import rows
 from tests.api.v1.streams import CHAT, HandedOut, told
 from tests.factories import Person, person, unknown_id
 
@@ -151,6 +152,16 @@ def test_nobody_retries_somebody_elses_reply(owner: Person, stranger: Person) ->
     theirs = stranger.post(CHAT, json={"retry": reply})
     unknown = stranger.post(CHAT, json={"retry": 10**12})
     assert (theirs.status_code, theirs.data) == (404, unknown.data)
+
+
+def test_what_a_person_said_is_no_reply_to_be_given_anew(app: Flask, owner: Person) -> None:
+    first = told(owner.post(CHAT, json={"message": "Hello"}))
+    again = told(owner.post(CHAT, json={"message": "More", "session_id": first["session_id"]}))
+    before = rows.dump(app)
+    for message in (first, again):
+        response = owner.post(CHAT, json={"retry": message["user_message"]["id"]})
+        assert (response.status_code, told(response)) == (404, {"detail": "Reply not found"})
+    assert rows.dump(app) == before
 
 
 def test_an_archived_session_is_resumed(owner: Person) -> None:

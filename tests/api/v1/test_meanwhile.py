@@ -130,7 +130,7 @@ def test_a_key_whose_question_was_erased_stands_for_nothing_any_more(app: Flask,
     question = next(stream).data["user_message"]["id"]
     rows.run(app, "DELETE FROM chat_messages WHERE id = :id", id=question)
     response = owner.post(f"{CHAT}/stream", body, headers=key)
-    assert response.status_code == 404, response.text
+    assert (response.status_code, told(response)) == (404, {"detail": "Session not found"})
     handed.say("Fine", None)
     list(stream)
 
