@@ -38,7 +38,8 @@ def make_room(tx: Unit, user_id: str, agent_type: str | None, *, beside: str) ->
         .order_by(ChatSession.updated_at.desc(), ChatSession.id.desc())
         .offset(settings().max_sessions_per_agent - 1)
     )
-    counts = select(func.count()).where(ChatSession.id == beside, ChatSession.status == "ACTIVE", ChatSession.deleted_at.is_(None)).scalar_subquery()
+    # One that was archived takes no place when it comes back. Deleted it is not: whoever asks has just made it, resumed it or brought it back.
+    counts = select(func.count()).where(ChatSession.id == beside, ChatSession.status == "ACTIVE").scalar_subquery()
     others = update(ChatSession).where(ChatSession.id.in_(too_many), ChatSession.user_id == user_id, ChatSession.status == "ACTIVE", counts > 0)
     archived = (
         tx.execute(others.values(status="COMPLETED", ended_at=now()).returning(ChatSession.id).execution_options(synchronize_session=False)).scalars().all()

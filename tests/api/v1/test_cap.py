@@ -18,6 +18,7 @@ from chatsvc.extensions import db
 from tests.api.v1 import rows
 from tests.api.v1.calls import SESSIONS, answered, archive, body_of, change
 from tests.factories import Person, person
+from tests.watching import statements_to
 
 ROUNDS = int(os.environ.get("CHAT_TEST_CAP_ROUNDS", "2"))
 AT_ONCE = 40
@@ -212,6 +213,32 @@ def test_a_message_that_waits_for_its_turn_holds_no_session(app: Flask, owner: P
             connection.close()
         writer.join()
     assert [answer.status_code for answer in answers] == [201]
+
+
+@pytest.mark.parametrize("engine_name", ["postgresql"], indirect=True, scope="session")  # on SQLite everybody has their turn
+def test_only_who_may_make_one_too_many_takes_a_turn(app: Flask, owner: Person) -> None:
+    session_id = owner.session()["id"]
+    chat = {"message": "Hello", "session_id": session_id}
+    whoever: dict[str, Callable[[], object]] = {
+        "begins": owner.session,
+        "begins one that is not counted": lambda: owner.session(agent_type=None),
+        "writes": lambda: owner.message(session_id),
+        "chats": lambda: answered(owner.post("/api/v1/chat", json=chat)),
+        "archives": lambda: archive(owner, session_id),
+        "chats in an archived one": lambda: answered(owner.post("/api/v1/chat", json=chat)),
+    }
+    turns: list[str] = []
+    with app.app_context():
+        engine = db.engine
+    for who, does in whoever.items():
+
+        def note(sql: str, values: Any, prepared: object, who: str = who) -> None:
+            if "pg_advisory" in sql and "'cap:" in repr(values):
+                turns.append(who)
+
+        with statements_to(engine, note):
+            does()
+    assert turns == ["begins", "chats in an archived one"]
 
 
 ONE = text("UPDATE chat_sessions SET status = :status WHERE id = :id")
