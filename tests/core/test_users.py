@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 from argon2.low_level import Type
 from flask import Flask
 from sqlalchemy import select, text
@@ -60,6 +61,8 @@ def test_a_password_is_kept_as_argon2id_with_the_cost_that_is_advised() -> None:
 
 def test_nobody_s_hash_costs_what_everybody_s_does() -> None:
     assert not users._hasher.check_needs_rehash(users._NOBODY)
+    with pytest.raises(VerifyMismatchError):  # compared to the end, and not given up as one that cannot be read
+        users._hasher.verify(users._NOBODY, GOOD)
 
 
 def test_two_accounts_with_one_password_have_different_hashes() -> None:
@@ -209,6 +212,13 @@ def test_a_hash_that_cannot_be_read_lets_nobody_in(kept: str) -> None:
     with db.engine.begin() as connection:
         connection.execute(text("UPDATE users SET password_hash = :hash"), {"hash": kept})
     refused("alice", GOOD)
+
+
+def test_whether_an_account_has_a_password_is_known_of_a_closed_one_too() -> None:
+    users.create("alice", GOOD)
+    assert [users.has_password(*one) for one in (("ALICE", GOOD), ("alice", "wrong-password"), ("nobody", GOOD))] == [True, False, False]
+    users.disable("alice")
+    assert users.has_password("alice", GOOD)
 
 
 def test_one_name_is_given_once_to_many_who_ask_at_once(context: Flask) -> None:

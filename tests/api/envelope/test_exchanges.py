@@ -462,6 +462,7 @@ def test_a_streamed_flow_is_streamed_on(owner: Person, gardener: dict[str, Any],
 @pytest.mark.parametrize("path", [CHAT, f"{CHAT}/stream"])
 def test_a_persona_that_is_not_there_or_not_active_does_not_answer(app: Flask, owner: Person, admin: Person, gardener: dict[str, Any], path: str) -> None:
     named = v1.answered(owner.post(CHAT, json={"message": "Hello", "persona_id": gardener["personaId"]}))["session_id"]
+    persona(admin)  # another, who is active and was not named
     before = rows.dump(app)
     v1.refused(owner.post(path, json={"message": "Hello", "persona_id": unknown_id()}), 404)
     v1.refused(owner.post(path, json={"message": "Hello", "persona_id": "persona456"}), 400, "persona_id")
