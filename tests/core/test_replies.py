@@ -12,6 +12,7 @@ from chatsvc.core import heartbeat, replies, sessions, turns
 from chatsvc.core.errors import NotFound
 from chatsvc.core.metrics import REPLIES
 from chatsvc.core.models import ChatMessage
+from chatsvc.core.tally import Key
 from chatsvc.extensions import metrics
 from tests.api.v1 import rows
 
@@ -29,7 +30,8 @@ def wished_at(app: Flask, reply_id: int) -> Any:
 
 def counted(**labels: str) -> float:
     """How many replies have ended so, as far as this process knows."""
-    return sum(value for key, value in metrics().together().items() if key.name == REPLIES.name and set(labels.items()) <= set(key.labels))
+    numbers: dict[Key, float] = dict(metrics().together())
+    return sum(value for key, value in numbers.items() if key.name == REPLIES.name and set(labels.items()) <= set(key.labels))
 
 
 def test_a_reply_in_a_session_that_was_removed_is_not_found_until_it_is_back(context: Flask) -> None:
@@ -59,3 +61,12 @@ def test_a_reply_that_is_ended_since_nobody_writes_it_is_counted_once(context: F
     assert replies.end_abandoned(turn.reply.id) is not None
     assert replies.end_abandoned(turn.reply.id) is None
     assert counted(**labels) == before + 1
+
+
+def test_the_end_of_a_reply_asks_nothing_of_a_session_that_goes_on(context: Flask) -> None:
+    turn = begun()
+    with rows.statements(context) as seen:
+        assert replies.end(turn.session_id, turn.reply.id, status="complete", content="Hello", facts={}) is not None
+    assert [sql for sql in seen if sql.startswith("UPDATE chat_messages")]
+    assert [sql for sql in seen if sql.startswith("UPDATE chat_sessions")] == []
+    assert rows.of_session(context, turn.session_id).status == "ACTIVE"

@@ -429,6 +429,15 @@ def understood(text: str) -> caller.Token | None:
 
 
 @pytest.mark.usefixtures("inside")
+def test_a_token_longer_than_any_issuer_makes_is_not_even_read() -> None:
+    room = (caller.MAX_TOKEN - len(forged(claims(x="")))) * 3 // 4  # four letters carry three
+    longest, longer = (forged(claims(x="y" * amount)) for amount in (room, room + 2))
+    assert len(longest) <= caller.MAX_TOKEN < len(longer)
+    assert understood(longest) is not None
+    assert understood(longer) is None
+
+
+@pytest.mark.usefixtures("inside")
 @FEW
 @given(
     st.text(max_size=300) | st.binary(max_size=300).map(lambda raw: raw.decode("latin-1")) | st.lists(st.binary(max_size=80).map(b64), max_size=5).map(".".join)

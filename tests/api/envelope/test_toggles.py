@@ -128,6 +128,8 @@ def test_an_exchange_is_answered_and_nothing_of_it_kept(forgetful: Flask, user: 
     shown = nothing_is_kept(forgetful, user, done["sessionId"])
     assert (shown["status"], shown["conversationId"], shown["personaId"], shown["meta"]["n"]) == ("COMPLETED", talk, made["personaId"], 1)
     assert shown["durationMs"] >= 0
+    kept = rows.of_session(forgetful, done["sessionId"])
+    assert kept.updated_at == kept.created_at, "nothing was said in it since"
     told = json.loads(n8n.callers[0].raw)
     assert told == {"message": QUESTION, "conversationId": talk, "personaId": made["personaId"], "userId": "owner", "sessionId": done["sessionId"]}
     assert n8n.callers[0].headers["idempotency-key"]
