@@ -12,6 +12,7 @@ from chatsvc.core import messages, replies, sessions, turns
 from chatsvc.core.errors import Conflict, NotFound, TooMany
 from chatsvc.core.idempotency import Claim
 from chatsvc.core.turns import AlreadyRunning, Begun
+from tests.api.v1 import rows
 from tests.factories import unknown_id
 
 WORKER = "4b1c0a52-3c1c-4f0e-9a53-0d4b6c1b7a11"
@@ -79,6 +80,17 @@ def test_a_reply_that_was_given_anew_is_gone_whatever_runs_elsewhere(context: Fl
     with pytest.raises(NotFound, match="Reply"):
         again(turn.reply.id)
     assert replies.get("owner", elsewhere.reply.id).status == "streaming"
+
+
+@pytest.mark.parametrize("who", ["stranger", "owner"])
+def test_nobody_is_told_of_a_session_that_is_not_there_for_them_what_kind_it_is(context: Flask, who: str) -> None:
+    session_id = rows.exchange(context, "owner")
+    with pytest.raises(Conflict, match="one exchange of a conversation"):
+        begin(session_id)
+    if who == "owner":
+        sessions.remove("owner", session_id)
+    with pytest.raises(NotFound, match="Session"):
+        begin(session_id, user_id=who)
 
 
 # What is written down

@@ -214,6 +214,13 @@ def test_a_key_that_appears_while_a_fetch_is_under_way_is_found_by_the_next(key_
     assert issuer.asked == 2
 
 
+def test_a_token_that_names_no_key_is_no_reason_to_ask_the_issuer(app_of: Flask, issuer: Issuer) -> None:
+    assert asked(app_of, token(rsa_key(), None)) == 401
+    assert issuer.asked == 0
+    assert asked(app_of, token(rsa_key(), OLD)) == 200
+    assert issuer.asked == 1
+
+
 def test_a_flood_of_made_up_ids_is_a_few_fetches(app_of: Flask, issuer: Issuer) -> None:
     assert asked(app_of, token(rsa_key(), OLD)) == 200
     thief = rsa_key("thief")

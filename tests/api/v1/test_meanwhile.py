@@ -75,6 +75,8 @@ def test_a_turn_in_a_session_that_goes_while_it_begins_leaves_nothing(app: Flask
 
 def test_a_turn_whose_rival_has_ended_meanwhile_begins_anew(app: Flask, owner: Person) -> None:
     session_id = owner.session()["id"]
+    with app.app_context():
+        turns.begin("owner", worker_id=unknown_id(), session_id=None, message="Elsewhere")  # which goes on, and is no rival
     begun: list[int] = []
     begin = turns._begin
 
@@ -92,6 +94,8 @@ def test_a_turn_whose_rival_has_ended_meanwhile_begins_anew(app: Flask, owner: P
 
 def test_a_turn_whose_rival_goes_on_is_told_which_reply_runs(app: Flask, owner: Person, handed: HandedOut) -> None:
     session_id = owner.session()["id"]
+    with app.app_context():
+        turns.begin("owner", worker_id=unknown_id(), session_id=None, message="Elsewhere")
     stream = follow(owner, json={"message": "Hello", "session_id": session_id})
     reply_id = next(stream).data["reply_id"]
     with patch.object(turns, "_begin", side_effect=IntegrityError("INSERT", {}, Exception("one reply at a time"))):
