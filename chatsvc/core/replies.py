@@ -144,11 +144,11 @@ def ended(reply_ids: Sequence[int]) -> Sequence[AnyRow]:
     return [row for row in states(reply_ids) if row.status != "streaming"]
 
 
-def chunks(reply_ids: Sequence[int], after: int = 0) -> Sequence[AnyRow]:
+def chunks(reply_ids: Sequence[int]) -> Sequence[AnyRow]:
     """The saved pieces of running replies, in order."""
     return read(
         select(ReplyChunk)
-        .where(ReplyChunk.message_id.in_(reply_ids), ReplyChunk.at >= after)
+        .where(ReplyChunk.message_id.in_(reply_ids))
         .with_only_columns(ReplyChunk.message_id, ReplyChunk.at, ReplyChunk.text)
         .order_by(ReplyChunk.message_id, ReplyChunk.at)
     )

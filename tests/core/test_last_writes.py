@@ -9,10 +9,14 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 from redis import Redis
+from sqlalchemy import update
 
-from chatsvc.core import last_writes
+from chatsvc.core import last_writes, replies, turns
 from chatsvc.core.last_writes import BORN, VOUCHED, LastWrites
+from chatsvc.core.models import ChatMessage
 from tests.api.common.redis_server import OwnServer, own_server
+from tests.api.v1 import rows
+from tests.factories import unknown_id
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +126,18 @@ def test_a_redis_that_hangs_holds_nobody_up_for_long(redis: OwnServer) -> None:
         assert time.monotonic() - began < 2
     finally:
         redis.go_on()
+
+
+def test_whoever_is_told_that_a_reply_has_ended_finds_its_end_in_what_they_read_next(context: Flask, redis: OwnServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = LastWrites(redis.url)
+    monkeypatch.setitem(context.extensions, "chatsvc.last_writes", here)
+    told = {user: turns.begin(user, worker_id=unknown_id(), session_id=None, message="Hello") for user in ("owner", "stranger", "somebody")}
+    end = update(ChatMessage).where(ChatMessage.id == told["stranger"].reply.id).values(status="complete")
+    rows.run(context, end)  # by another process
+    found = {row.user_id: row.status for row in replies.states([turn.reply.id for turn in told.values()])}
+    assert found == {"owner": "streaming", "stranger": "complete", "somebody": "streaming"}
+    assert replies.end_abandoned(told["somebody"].reply.id) is not None
+    assert [here.lately(f"u{user}") for user in told] == [False, True, True]
 
 
 def test_without_a_replica_nobody_keeps_it(app: Flask) -> None:

@@ -147,7 +147,8 @@ def test_the_sweep_ends_what_nobody_writes_any_more_and_nothing_else(context: Fl
     def reply(status: str = "streaming", *, old: bool = False, **values: Any) -> int:
         values |= {"created_at": ago(lease + 5) if old else ago(MUCH_LESS)}
         reply_id = put(context, sessions.create("owner").id, "assistant", "", status=status, **values)
-        rows.run(context, insert(ReplyChunk).values(message_id=reply_id, at=0, user_id="owner", text="Half of"))
+        for at, text in ((5, "of"), (0, "Half ")):
+            rows.run(context, insert(ReplyChunk).values(message_id=reply_id, at=at, user_id="owner", text=text))
         return reply_id
 
     failed = [reply(worker_id=gone), reply(worker_id=unknown_id(), old=True)]
