@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.migrations.raw import Raw
 
-NEWEST = 14
+NEWEST = 15
 SOON = "2030-01-01 00:00:00.000000"
 SOME_TIME_AGO = "2024-05-06 07:08:09.101112"
 
@@ -47,6 +47,8 @@ def _fill_later(raw: Raw, revision: int) -> None:
     if revision >= 13:
         raw.insert("erasures", user_digest="d", asked_by="self", counts='{"messages": 3}', finished_at=SOME_TIME_AGO)
         raw.insert("erasures", user_id="owner", account="alice", user_digest="d", asked_by="admin")
+    if revision >= 15:
+        raw.run("UPDATE personas SET previous_secret_sealed = 'y', previous_secret_until = ? WHERE kind = 'webhook'", SOON)
 
 
 def _talk(raw: Raw, first: str, second: str, third: str) -> None:
@@ -83,4 +85,5 @@ TAKEN_BACK: dict[int, tuple[str, ...]] = {
     8: ("UPDATE chat_sessions SET agent_type = NULL", "UPDATE chat_messages SET agent_type = NULL"),
     9: ("UPDATE chat_messages SET status = 'failed' WHERE status = 'streaming'",),
     10: ("DELETE FROM personas WHERE kind <> 'echo'", "DELETE FROM audit_events"),
+    15: ("UPDATE personas SET previous_secret_sealed = NULL, previous_secret_until = NULL",),
 }

@@ -18,9 +18,9 @@ from tests.migrations.recount import breaches, look
 REVISIONS = [f"{number:03}" for number in range(1, NEWEST + 1)]
 # Revisions that make tables; those after them change tables that are there.
 MAKE_TABLES = (*range(1, 7), 9, 12, 13)
-# This one is about rows on PostgreSQL, who sees them; going down it nobody loses anything. Nor by an index.
+# This one is about rows on PostgreSQL, who sees them; going down it nobody loses anything. Nor by an index, nor with secrets that were replaced.
 ROW_SECURITY = 11
-LOSE_NOTHING = (ROW_SECURITY, 14)
+LOSE_NOTHING = (ROW_SECURITY, 14, 15)
 
 
 def test_revisions_are_numbered_one_after_the_other_and_have_one_head() -> None:
@@ -95,6 +95,16 @@ def _made_by(number: int) -> set[str]:
         13: {"erasures"},
     }
     return made.get(number, {"idempotency_keys"} if number == 6 else set())
+
+
+def test_a_secret_that_was_replaced_does_not_stop_the_step_down_and_the_present_one_stays(database: Database) -> None:
+    database.upgrade("015")
+    fill(database.raw, 15)
+    assert database.raw.run("SELECT previous_secret_sealed FROM personas WHERE kind = 'webhook'") == [("y",)]
+    database.downgrade()
+    database.upgrade("015")
+    columns = "secret_sealed, previous_secret_sealed, previous_secret_until"
+    assert database.raw.run(f"SELECT {columns} FROM personas WHERE kind = 'webhook'") == [("x", None, None)]
 
 
 def test_a_model_s_title_does_not_stop_the_step_down_and_the_question_speaks_again(database: Database) -> None:

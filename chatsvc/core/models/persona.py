@@ -31,6 +31,10 @@ class Persona(Model):
     secret_sealed: Mapped[str | None] = mapped_column(LongText)
     api_key_sealed: Mapped[str | None] = mapped_column(LongText)
 
+    # 015: the signing secret before, good beside the present one until then
+    previous_secret_sealed: Mapped[str | None] = mapped_column(LongText)
+    previous_secret_until: Mapped[datetime | None] = mapped_column(Moment)
+
 
 class Circuit(Model):
     """Failures of a persona in a row, counted over all processes; since when it is not asked; when it was tried again."""
