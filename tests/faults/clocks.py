@@ -81,7 +81,8 @@ def tokens_have_little_leeway(service: Service, skew: float) -> Iterator[str]:
 
 def prepared_rows(raw: Raw) -> dict[str, Any]:
     """What a cleanup with the right clock leaves alone: all of it is younger than its limit, but by less than a day."""
-    persona = raw.insert("personas", name="Waiting", kind="echo")
+    persona = raw.insert("personas", name="Waiting", kind="echo", previous_secret_sealed="sealed")
+    raw.run("UPDATE personas SET previous_secret_until = now() + interval '20 hours' WHERE id = ?", persona)
     conversation = raw.insert("conversations", user_id="careful", persona_id=persona)
     waiting = raw.session("careful", persona_id=persona, conversation_id=conversation)
     removed = raw.session("careful")
@@ -89,7 +90,7 @@ def prepared_rows(raw: Raw) -> dict[str, Any]:
     raw.run("UPDATE chat_sessions SET deleted_at = now() - interval '29 days 12 hours' WHERE id = ?", removed)
     raw.insert("idempotency_keys", user_id="careful", key="kept", fingerprint="f")
     raw.run("INSERT INTO revoked_tokens (token_id, user_id, revoked_at, expires_at) VALUES ('revoked', 'careful', now(), now() + interval '20 hours')")
-    return {"waiting": waiting, "removed": removed}
+    return {"persona": persona, "waiting": waiting, "removed": removed}
 
 
 def cleanup_is_right(url: str, service: Service, step: str) -> Iterator[str]:
@@ -109,6 +110,7 @@ def cleanup_is_right(url: str, service: Service, step: str) -> Iterator[str]:
             "a session was erased": raw.one("SELECT count(*) FROM chat_sessions WHERE id = ?", made["removed"]),
             "a key was erased": raw.one("SELECT count(*) FROM idempotency_keys WHERE key = 'kept'"),
             "a revocation was forgotten": raw.one("SELECT count(*) FROM revoked_tokens WHERE token_id = 'revoked'"),
+            "a secret was erased": raw.one("SELECT count(*) FROM personas WHERE id = ? AND previous_secret_sealed = 'sealed'", made["persona"]),
         }
         yield from (f"{what} ({step})" for what, amount in left.items() if amount != 1)
         raw.run("DELETE FROM chat_sessions WHERE user_id = 'careful'")
