@@ -91,7 +91,8 @@ def _time_out(dry: bool) -> None:
 
 def _purge(dry: bool) -> None:
     done = core.count_purge() if dry else core.purge()
-    records = f"{done.keys} idempotency keys, {done.sign_in_records} sign-in records, {done.audit_events} audit events, {done.receipts} receipts"
+    kept = f"{done.audit_events} audit events, {done.receipts} receipts, {done.secrets} replaced secrets"
+    records = f"{done.keys} idempotency keys, {done.sign_in_records} sign-in records, {kept}"
     click.echo(f"{'would purge' if dry else 'purged'} {done.sessions} sessions, {done.messages} messages, {records}")
 
 

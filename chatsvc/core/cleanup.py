@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Connection as Unit
 from sqlalchemy import delete, func, or_, select
 
-from chatsvc.core import acting, audit, endings, erasure, forgetting, idempotency, throttle
+from chatsvc.core import acting, audit, endings, erasure, forgetting, idempotency, personas, throttle
 from chatsvc.core.database import read, unit
 from chatsvc.core.erasure import Gone
 from chatsvc.core.metrics import CLEANUP_PASSES
-from chatsvc.core.models import AuditEvent, ChatMessage, ChatSession, Erasure, IdempotencyKey, LoginThrottle, RevokedToken, User
+from chatsvc.core.models import AuditEvent, ChatMessage, ChatSession, Erasure, IdempotencyKey, LoginThrottle, Persona, RevokedToken, User
 from chatsvc.core.models.types import ago, seconds_ago
 from chatsvc.core.rows import changed
 from chatsvc.extensions import metrics, settings
@@ -31,6 +31,7 @@ class Purged:
     sign_in_records: int
     audit_events: int
     receipts: int = 0
+    secrets: int = 0
 
 
 def time_out(max_age_hours: float | None = None, *, actor: str | None = None) -> int:
@@ -81,6 +82,7 @@ def count_purge() -> Purged:
             + _count(User, *forgetting.outlived_accounts()),
             audit_events=_count(AuditEvent, AuditEvent.created_at < ago(timedelta(days=settings().audit_days))),
             receipts=_count(Erasure, Erasure.finished_at < ago(timedelta(days=settings().audit_days))),
+            secrets=_count(Persona, personas.outlived()),
         )
 
 
@@ -100,6 +102,7 @@ def _purge(gone: seconds_ago) -> Purged:
         + forgetting.drop_accounts(),
         audit_events=_in_batches(_erase_rows, AuditEvent, AuditEvent.id, AuditEvent.created_at, ago(audit_days)),
         receipts=_in_batches(_erase_receipts, ago(audit_days)),
+        secrets=personas.forget_previous(),
     )
 
 

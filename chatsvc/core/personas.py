@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import ColumnElement, case, delete, func, insert, literal, select, tuple_, update
 from sqlalchemy import Connection as Unit
-from sqlalchemy import delete, func, insert, literal, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from chatsvc.core import audit, idempotency
@@ -15,7 +17,7 @@ from chatsvc.core.database import read, unit
 from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem
 from chatsvc.core.guard import Guarded
 from chatsvc.core.models import Persona
-from chatsvc.core.models.types import Uuid, later, now, one_moment
+from chatsvc.core.models.types import Uuid, ahead, later, now, one_moment
 from chatsvc.core.paging import Page, Window, cut, unseal
 from chatsvc.core.rows import AnyRow, changed
 from chatsvc.core.sealing import Unreadable
@@ -29,8 +31,20 @@ log = logging.getLogger(__name__)
 
 WEBHOOK_MS = 10_000
 SECRETS = ("secret", "api_key")
-SHOWN = tuple(column for column in Persona.__table__.c if column.name not in ("secret_sealed", "api_key_sealed"))
-COLUMNS = (*SHOWN, Persona.secret_sealed.is_not(None).label("has_secret"), Persona.api_key_sealed.is_not(None).label("has_api_key"))
+# How long the secret before stays good beside a new one, unless it is said; and how long it may.
+OVERLAP_HOURS = 24
+MAX_OVERLAP_HOURS = 7 * 24
+OVERLAPS = Persona.previous_secret_until > now()
+PREVIOUS = case((OVERLAPS, Persona.previous_secret_sealed)).label("previous_sealed")
+NO_PREVIOUS: dict[str, Any] = {"previous_secret_sealed": None, "previous_secret_until": None}
+
+HIDDEN = ("secret_sealed", "api_key_sealed", *NO_PREVIOUS)
+COLUMNS = (
+    *(column for column in Persona.__table__.c if column.name not in HIDDEN),
+    Persona.secret_sealed.is_not(None).label("has_secret"),
+    Persona.api_key_sealed.is_not(None).label("has_api_key"),
+    case((OVERLAPS, Persona.previous_secret_until)).label("previous_secret_until"),
+)
 
 
 @unit
@@ -79,15 +93,45 @@ def page(window: Window, *, active: bool | None) -> Page:
 
 @unit
 def change(tx: Unit, actor: str, persona_id: str, /, **given: Any) -> AnyRow:
-    """Changes what is given; a secret that is not given stays, null takes it away."""
+    """Changes what is given; a secret that is not given stays, null takes it away. `previous_secret_hours`: how long the one before a new
+    signing secret stays good beside it; 0 ends it at once, also one that was replaced before."""
     before = tx.execute(select(Persona.__table__).where(Persona.id == persona_id).with_for_update()).one_or_none()
     if before is None:
         raise NotFound("Persona")
+    told, hours = sorted(given), given.pop("previous_secret_hours", None)
+    if hours and not given.get("secret"):
+        raise Invalid(Problem("previousSecretHours", "can be more than 0 only together with a new secret"))
     has_secret = bool(given["secret"]) if "secret" in given else before.secret_sealed is not None
     _check({**before._mapping, **given}, has_secret=has_secret)
-    changed(tx, update(Persona).where(Persona.id == persona_id).values(**_sealed(persona_id, given), updated_at=later(Persona.updated_at, now())))
-    audit.note("persona.updated", actor=actor, subject=persona_id, changed=sorted(given))
+    values = _sealed(persona_id, given) | _replaced(before, given, hours)
+    changed(tx, update(Persona).where(Persona.id == persona_id).values(**values, updated_at=later(Persona.updated_at, now())))
+    audit.note("persona.updated", actor=actor, subject=persona_id, changed=told)
     return get(persona_id)
+
+
+def _replaced(before: AnyRow, given: dict[str, Any], hours: int | None) -> dict[str, Any]:
+    """What becomes of the signing secret that there was, and of the one before that: at most one of them stays good."""
+    if hours == 0:
+        return NO_PREVIOUS
+    if "secret" not in given:
+        return {}
+    present = _readable(before.id, "secret", before.secret_sealed)
+    if not given["secret"] or not present:
+        return NO_PREVIOUS
+    if given["secret"] == present:
+        return {}  # a request that was sent again replaces nothing
+    overlap = timedelta(hours=OVERLAP_HOURS if hours is None else hours)
+    return {"previous_secret_sealed": encrypted(present, f"{before.id}:previous_secret"), "previous_secret_until": ahead(overlap)}
+
+
+@unit
+def forget_previous(tx: Unit) -> int:
+    """Erases the secrets that were replaced and are good no longer; says how many."""
+    return changed(tx, update(Persona).where(outlived()).values(NO_PREVIOUS))
+
+
+def outlived() -> ColumnElement[bool]:
+    return Persona.previous_secret_until <= now()
 
 
 @unit
@@ -105,7 +149,7 @@ def remove(tx: Unit, actor: str, persona_id: str) -> None:
 
 def responder_of(persona_id: str) -> Responder:
     """Who answers for this persona, behind its circuit."""
-    found = read(select(Persona.__table__).where(Persona.id == persona_id))
+    found = read(select(Persona.__table__, PREVIOUS).where(Persona.id == persona_id))
     if not found:
         raise NotFound("Persona")
     try:
@@ -115,14 +159,25 @@ def responder_of(persona_id: str) -> Responder:
         raise ResponderError("unreachable", "The persona cannot be asked: its secrets must be entered anew.") from None
 
 
-def secret_of(persona_id: str) -> str | None:
-    """What its callbacks are signed with; None when there is nothing, or nothing that can be read."""
-    found = read(select(Persona.secret_sealed).where(Persona.id == persona_id))
+def secrets_of(persona_id: str) -> Sequence[str]:
+    """What its callbacks may be signed with, the present one first; nothing when there is nothing, or nothing that can be read."""
+    found = read(select(Persona.secret_sealed, PREVIOUS).where(Persona.id == persona_id))
+    if not found:
+        return ()
+    kept = {"secret": found[0].secret_sealed, "previous_secret": found[0].previous_sealed}
+    secrets = [secret for name, sealed in kept.items() if (secret := _readable(persona_id, name, sealed))]
+    if found[0].secret_sealed and not secrets:
+        log.error("callbacks of persona %s cannot be checked", persona_id)
+    return secrets
+
+
+def _readable(persona_id: str, name: str, sealed: str | None) -> str:
+    """This secret of the persona; empty when there is none, or none that can be read."""
     try:
-        return decrypted(found[0].secret_sealed, f"{persona_id}:secret") if found and found[0].secret_sealed else None
+        return decrypted(sealed, f"{persona_id}:{name}") if sealed else ""
     except Unreadable as why:
-        log.error("callbacks of persona %s cannot be checked: %s", persona_id, why)
-        return None
+        log.error("a secret of persona %s is passed over: %s", persona_id, why)
+        return ""
 
 
 def _configured(row: AnyRow) -> dict[str, Any]:
@@ -136,6 +191,7 @@ def _configured(row: AnyRow) -> dict[str, Any]:
         system_prompt=row.system_prompt or "",
         timeout_ms=row.timeout_ms,
         answers=row.answers,
+        previous_secret=_readable(row.id, "previous_secret", row.previous_sealed),
         **secrets,
     )
 

@@ -31,6 +31,7 @@ class Configured:
     timeout_ms: int = 0
     answers: str = ""
     secret: str = field(default="", repr=False)
+    previous_secret: str = field(default="", repr=False)
     api_key: str = field(default="", repr=False)
     persona_id: str = ""
 
@@ -62,6 +63,7 @@ def _responder(persona: Configured, choice: Choice) -> Responder:
         return Webhook(
             url=persona.url,
             secret=persona.secret,
+            previous_secret=persona.previous_secret,
             persona_id=persona.persona_id,
             timeout=(persona.timeout_ms or WEBHOOK_MS) / 1000,
             callback=persona.answers == "callback",

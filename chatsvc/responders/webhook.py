@@ -16,7 +16,7 @@ from chatsvc.responders.addresses import Network, check_url, rule
 from chatsvc.responders.base import Answer, AnswersLater, Outcome, Question, ResponderError, Stop
 from chatsvc.responders.http import Call, Client, HttpError, Limits, Response, credential
 from chatsvc.responders.net import Wires
-from chatsvc.responders.signing import sign
+from chatsvc.responders.signing import sign_with_each
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Webhook:
         *,
         url: str,
         secret: str = "",
+        previous_secret: str = "",
         persona_id: str = "",
         timeout: float = 10.0,
         max_bytes: int = 1024 * 1024,
@@ -56,7 +57,7 @@ class Webhook:
     ) -> None:
         self.fault = check_url(url)
         self.url = httpx2.URL("" if self.fault else url).copy_with(fragment=None)
-        self.secret = secret
+        self.secrets = [each for each in (secret, previous_secret) if each]  # newest first
         self.persona_id = persona_id
         self.max_bytes = max_bytes
         self.limits = Limits(total=timeout, connect=timeout, first_byte=timeout, idle=timeout, max_bytes=max_bytes * WRAPPING)
@@ -69,7 +70,7 @@ class Webhook:
         """The answer, as it comes; AnswersLater when it comes another way."""
         if self.fault:
             raise ResponderError("unreachable", f"{NAME} cannot be called: its address {self.fault}.")
-        call = Call(stop, self.limits, name=NAME, secrets=[self.secret])
+        call = Call(stop, self.limits, name=NAME, secrets=self.secrets)
         body = self.body(question)
         try:
             with self.client.post(self.url, body, self.headers(question, body), call) as response:
@@ -96,8 +97,8 @@ class Webhook:
         headers = {"content-type": "application/json", "accept": "application/json, text/plain, */*", "connection": "close", "x-chatsvc-timestamp": timestamp}
         if question.reply_id:
             headers["idempotency-key"] = question.reply_id
-        if self.secret:
-            headers["x-chatsvc-signature"] = sign(self.secret, timestamp, body)
+        if self.secrets:
+            headers["x-chatsvc-signature"] = sign_with_each(self.secrets, timestamp, body)
         if self.callback_url:
             headers["x-chatsvc-callback"] = self.callback_url.replace("{session_id}", quote(question.session_id, safe=""))
         return headers

@@ -22,7 +22,7 @@ def test_a_pass_says_what_it_erased(app: Flask, database_url: str, command: str)
         raw.message(raw.session(), deleted_at=LONG_AGO)
         raw.insert("revoked_tokens", token_id="t", user_id="owner", expires_at=LONG_AGO)
     result = app.test_cli_runner().invoke(args=["cleanup", command])
-    said = "purged 1 sessions, 1 messages, 0 idempotency keys, 1 sign-in records, 0 audit events, 0 receipts\n"
+    said = "purged 1 sessions, 1 messages, 0 idempotency keys, 1 sign-in records, 0 audit events, 0 receipts, 0 replaced secrets\n"
     more = (
         "erased 0 sessions kept long enough, 0 messages\nhid the addresses of 0 exchanges, 0 audit events, 0 sign-in records\n"
         "finished 0 erasures that were broken off\n"

@@ -112,7 +112,7 @@ def test_each_cleanup_says_what_it_would_do_and_does_not(run: Run, make_app: Cal
         raw.message(old)
         raw.run("UPDATE chat_sessions SET updated_at = ? WHERE id = ?", long_ago, old)
         raw.insert("revoked_tokens", token_id="t", user_id="owner", expires_at=long_ago)
-    records = "0 idempotency keys, 1 sign-in records, 0 audit events, 0 receipts"
+    records = "0 idempotency keys, 1 sign-in records, 0 audit events, 0 receipts, 0 replaced secrets"
     would = (
         "would time out 1 exchanges\n"
         f"would purge 1 sessions, 1 messages, {records}\n"

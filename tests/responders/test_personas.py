@@ -188,7 +188,7 @@ def test_a_personas_time_is_the_models_too(upstream: Upstream, settings: Setting
 
 
 def test_secrets_do_not_show() -> None:
-    shown = repr(Configured("webhook", secret=SECRET, api_key=OWN_KEY))
+    shown = repr(Configured("webhook", secret=SECRET, previous_secret=SECRET, api_key=OWN_KEY))
     assert SECRET not in shown
     assert OWN_KEY not in shown
 

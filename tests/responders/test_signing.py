@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatsvc.responders.signing import sign, verify
+from chatsvc.responders.signing import sign, sign_with_each, verify
 
 SECRET, BODY, NOW = "whsec-5t7Gq2", b'{"message": "Hi"}', 1763640000
 
@@ -62,12 +62,19 @@ def test_a_signature_that_is_none() -> None:
         good[:-1],
         good + "0",
         f" {good}",
+        f"{good} {good}",
         f"{good}\n",
         f"v0={good[3:]}",
         "v1=" + "é" * 64,
         "v1=" + "٠" * 64,
     ):
         assert not verify(SECRET, str(NOW), BODY, signature, NOW)
+
+
+def test_several_secrets_make_a_list_that_each_is_found_in() -> None:
+    good, other = (sign(secret, str(NOW), BODY) for secret in (SECRET, "another"))
+    assert sign_with_each([SECRET, "another"], str(NOW), BODY) == f"{good} {other}"
+    assert sign_with_each([SECRET], str(NOW), BODY) == good
 
 
 def test_another_secret_and_none() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chatsvc.responders.base import AnswersLater, Question, Stop, Turn
+from chatsvc.responders.base import AnswersLater, Question, ResponderError, Stop, Turn
 from chatsvc.responders.signing import sign, verify
 from chatsvc.responders.webhook import Webhook
 from tests.responders.conftest import asked
@@ -84,6 +84,17 @@ def test_the_signature_is_verified_by_the_server_over_the_raw_body(upstream: Ups
     caller = upstream.callers[1]
     assert caller.headers["x-chatsvc-signature"] == sign(SECRET, "1763640000", caller.raw)
     assert SECRET.encode() not in caller.raw + str(caller.headers).encode()
+
+
+def test_it_is_signed_with_the_secret_before_too_where_there_is_one_and_tells_neither(
+    upstream: Upstream, webhook: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream.script = lambda caller: caller.answer(f"You hold {SECRET} and {SECRET[::-1]}".encode(), status=500)
+    with pytest.raises(ResponderError):
+        heard(webhook(secret=SECRET, previous_secret=SECRET[::-1], clock=lambda: 1763640000))
+    caller = upstream.callers[0]
+    assert caller.headers["x-chatsvc-signature"] == " ".join(sign(secret, "1763640000", caller.raw) for secret in (SECRET, SECRET[::-1]))
+    assert [secret for secret in (SECRET, SECRET[::-1]) if secret in caplog.text] == []
 
 
 def test_the_callback_address_is_told_where_there_is_one(upstream: Upstream, webhook: Make) -> None:

@@ -118,19 +118,19 @@ class QueryWhole(fields.Field[int]):
 
 
 class WholeNumber(fields.Field[int]):
-    """A positive whole number in JSON, such as the id of a message."""
+    """A whole number in JSON, positive unless it is said otherwise, such as the id of a message."""
 
     default_error_messages = REQUIRED
 
-    def __init__(self, *, most: int = 2**63 - 1, **rest: Any) -> None:
+    def __init__(self, *, least: int = 1, most: int = 2**63 - 1, **rest: Any) -> None:
         super().__init__(**rest)
-        self.most = most
+        self.least, self.most = least, most
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> int:
         if isinstance(value, float) and value.is_integer():  # 1.0 is the same number as 1, and some languages know no other
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= self.most:
-            raise ValidationError("must be a positive whole number" if self.most == 2**63 - 1 else f"must be a whole number from 1 to {self.most}")
+        if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
+            raise ValidationError("must be a positive whole number" if self.most == 2**63 - 1 else f"must be a whole number from {self.least} to {self.most}")
         return value
 
 

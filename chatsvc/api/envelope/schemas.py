@@ -12,6 +12,7 @@ from chatsvc.api.common.paged import Paged
 from chatsvc.core.api_keys import MAX_DAYS as MAX_KEY_DAYS
 from chatsvc.core.api_keys import SCOPES
 from chatsvc.core.paging import MAX_OFFSET
+from chatsvc.core.personas import MAX_OVERLAP_HOURS
 from chatsvc.core.sessions import STATUSES
 
 MAX_TITLE = 200
@@ -85,6 +86,8 @@ class _Persona(Schema):
 
 
 class PersonaChange(_Persona):
+    previous_secret_hours = WholeNumber(least=0, most=MAX_OVERLAP_HOURS, data_key="previousSecretHours")
+
     @pre_load
     def something(self, given: dict[str, Any], **_: Any) -> dict[str, Any]:
         if not given:

@@ -69,6 +69,7 @@ PERSONA_IN_FULL: Json = {
     "webhookUrl": "https://flows.example.com/webhook/travel",
     "baseUrl": None,
     "systemPrompt": None,
+    "previousSecretUntil": None,
     "circuit": {"state": "closed", "failures": 0, "openedAt": None},
 }
 CONVERSATION: Json = {
@@ -155,7 +156,12 @@ ENVELOPE: dict[str, Json] = {
         "An n8n flow": {"name": "Travel desk", "kind": "webhook", "webhookUrl": "https://flows.example.com/webhook/travel", "secret": "a shared secret"},
         "A model": {"name": "Poet", "kind": "openai", "model": "gpt-5-mini", "systemPrompt": "Answer in rhymes."},
     },
-    "EnvelopePersonaChange": {"Another address": {"webhookUrl": "https://flows.example.com/webhook/travel-2"}, "Not for now": {"isActive": False}},
+    "EnvelopePersonaChange": {
+        "Another address": {"webhookUrl": "https://flows.example.com/webhook/travel-2"},
+        "Not for now": {"isActive": False},
+        "Another secret, beside the one before for two days": {"secret": "another shared secret", "previousSecretHours": 48},
+        "The secret before ends at once": {"previousSecretHours": 0},
+    },
     "EnvelopePersona": {"As everybody sees it": PERSONA},
     "EnvelopePersonaInFull": {"As an admin sees it": PERSONA_IN_FULL},
     "EnvelopePersonas": {"A page": {"personas": [PERSONA], "pagination": _pages}},

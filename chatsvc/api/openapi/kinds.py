@@ -45,7 +45,7 @@ KINDS: dict[type[fields.Field[Any]], Callable[[Any], Json]] = {
     SomeOf: lambda field: {"type": "array", "items": {"type": "string", "enum": list(field.choices)}, "minItems": 1, "uniqueItems": True},
     QueryWhole: _bounded,
     Truth: lambda _: {"type": "boolean"},
-    WholeNumber: lambda field: {"type": "integer", "format": "int64", "minimum": 1, "maximum": field.most},
+    WholeNumber: lambda field: {"type": "integer", "format": "int64", "minimum": field.least, "maximum": field.most},
     Number: lambda field: {"type": "number", "exclusiveMinimum": field.above, "maximum": field.most},
     QueryDay: lambda _: {"type": "string", "format": "date"},
     Uuid: lambda _: {"type": "string", "format": "uuid"},

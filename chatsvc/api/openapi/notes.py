@@ -70,7 +70,11 @@ NOTES: dict[str, Note] = {
     "envelope_personas.index": Note("Addresses, prompts and circuits are for admins.", answers=(shapes.PersonasInFullOut, shapes.PersonasOut)),
     "envelope_personas.read": Note("Addresses, prompts and its circuit are for admins.", answers=(shapes.PersonaInFullOut, shapes.PersonaOut)),
     "envelope_personas.put": Note("The same as PATCH: what is left out stays as it is.", answers=(shapes.PersonaInFullOut,)),
-    "envelope_personas.patch": Note("A `secret` or `apiKey` of null takes it away.", answers=(shapes.PersonaInFullOut,)),
+    "envelope_personas.patch": Note(
+        "A `secret` or `apiKey` of null takes it away. With a new `secret` the one before stays good for a day, or for `previousSecretHours`: webhooks "
+        "are then sent the signatures of both, the newer first, and callbacks may be signed with either. `previousSecretHours` of 0 ends it at once.",
+        answers=(shapes.PersonaInFullOut,),
+    ),
     "envelope_personas.remove": Note("409 while conversations or sessions refer to it; deactivate it instead.", refuses=(409,)),
     "envelope_conversations.create": Note("404 when there is no such persona, 409 when it is not active."),
     "envelope_conversations.said": Note(NO_HISTORY, refuses=(403,)),
@@ -83,7 +87,8 @@ NOTES: dict[str, Note] = {
         sent=("Prefer",),
     ),
     "envelope_callbacks.callback": Note(
-        "Signed with the persona's secret, as the webhook itself is, in place of a token. 409 when the answer is there already, or the exchange has ended.",
+        "Signed with the persona's secret, as the webhook itself is, in place of a token; the one before a new secret is good as long as it overlaps. "
+        "409 when the answer is there already, or the exchange has ended.",
         refuses=(401, 409),
         body=envelope.Callback,
         sent=("X-Chatsvc-Timestamp", "X-Chatsvc-Signature"),

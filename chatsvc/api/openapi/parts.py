@@ -72,7 +72,11 @@ _address = {
 }
 RULES: dict[str, Json] = {
     "V1SessionChange": {"minProperties": 1},
-    "EnvelopePersonaChange": {"minProperties": 1},
+    "EnvelopePersonaChange": {
+        "minProperties": 1,
+        "if": {"properties": {"previousSecretHours": {"minimum": 1}}, "required": ["previousSecretHours"]},
+        "then": {"required": ["secret"], "properties": {"secret": GIVEN}},
+    },
     "EnvelopePersonaCreate": {
         "allOf": [
             _where("kind", "webhook", {"required": ["webhookUrl"], "properties": {"webhookUrl": GIVEN}}),
@@ -112,6 +116,10 @@ FACTS: dict[str, Json] = {
     "EnvelopePersonaCreate.baseUrl": _address,
     "EnvelopePersonaChange.webhookUrl": _address,
     "EnvelopePersonaChange.baseUrl": _address,
+    "EnvelopePersonaChange.previousSecretHours": {
+        "description": "How long the secret before is good beside a new one; 24, where it is not said. 0: it ends at once."
+    },
+    "EnvelopePersonaInFull.previousSecretUntil": {"description": "Until when the secret before is good too; null when there is none, or none that is."},
     "EnvelopePersona.kind": {"enum": ["webhook", "openai", "anthropic", "echo"]},
     "EnvelopePersona.answers": {"enum": ["direct", "callback"]},
     "EnvelopeCircuit.state": {"enum": ["closed", "open", "half_open"]},

@@ -133,6 +133,29 @@ def ago(age: timedelta) -> seconds_ago:
     return seconds_ago(literal(age.total_seconds()))
 
 
+class seconds_ahead(FunctionElement[datetime]):
+    """So many seconds after the database's own now, read when this row is written."""
+
+    type = Moment()
+    inherit_cache = True
+    name = "seconds_ahead"
+
+
+@compiles(seconds_ahead, "postgresql")
+def _seconds_ahead_on_postgresql(element: seconds_ahead, compiler: Any, **options: Any) -> str:
+    return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
+
+
+@compiles(seconds_ahead, "sqlite")
+def _seconds_ahead_on_sqlite(element: seconds_ahead, compiler: Any, **options: Any) -> str:
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || {compiler.process(element.clauses, **options)} || ' seconds') || '000')"
+
+
+def ahead(age: timedelta) -> seconds_ahead:
+    """What will be so long from now by the database's clock."""
+    return seconds_ahead(literal(age.total_seconds()))
+
+
 class pieces_joined(FunctionElement[str]):
     """reply_chunks of one message, joined in their order."""
 

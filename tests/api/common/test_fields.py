@@ -107,6 +107,9 @@ def test_a_whole_number_in_json_is_one_however_it_is_spelt() -> None:
     for value in some(7.5, 0.0, -1.0, 1e19, float("inf"), float("nan"), True, "7", None, []):
         assert why_not(WholeNumber(), value) in ("must be a positive whole number", "must not be null")
     assert why_not(WholeNumber(most=600), 601.0) == "must be a whole number from 1 to 600"
+    assert WholeNumber(least=0, most=168).deserialize(0) == 0
+    for value in some(-1, 169, 0.5, False):
+        assert why_not(WholeNumber(least=0, most=168), value) == "must be a whole number from 0 to 168"
 
 
 # True and false
