@@ -326,6 +326,36 @@ def test_a_persona_is_made_changed_and_switched_off(beginning: tuple[Site, Visit
     expect(visit.page.get_by_role("region", name="Recent events, table")).to_contain_text("changed: name")
 
 
+def test_a_secret_is_changed_and_the_one_before_is_ended(beginning: tuple[Site, Visit]) -> None:
+    _, visit = beginning
+    opened(visit)
+    visit.button("+ New persona").click()
+    visit.page.get_by_label("Name", exact=True).fill("Gardener")
+    visit.page.get_by_label("Webhook address").fill("http://flows.example/webhook/garden")
+    expect(visit.page.get_by_text("at once, not after a day")).to_have_count(0)
+    visit.page.get_by_label("Signing secret").fill("between the two of us")
+    visit.button("Create").click()
+
+    def edit(secret: str = "", check: str = "") -> None:
+        visit.button("Edit Gardener").click()
+        if secret:
+            visit.page.get_by_label("Signing secret", exact=True).fill(secret)
+        if check:
+            visit.page.get_by_label(check).check()
+        visit.button("Save").click()
+        expect(visit.dialog).to_have_count(0)
+
+    edit("another between us", "End the secret that is replaced at once")
+    edit("a third between us")
+    edit(check="End the secret before it at once (good until")
+    edit(check="End the secret that is replaced at once")
+    assert [one.post_data_json for one in visit.requests if one.method == "PATCH"] == [
+        {"secret": "another between us", "previousSecretHours": 0},
+        {"secret": "a third between us"},
+        {"previousSecretHours": 0},
+    ]
+
+
 def test_more_events_and_users_are_shown_when_asked_for(beginning: tuple[Site, Visit]) -> None:
     site, visit = beginning
     for number in range(25):

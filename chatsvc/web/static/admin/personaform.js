@@ -5,6 +5,7 @@ import { uuid } from "../chat/ids.js";
 import { html, useRef, useSignal } from "../chat/lib.js";
 import { say } from "../chat/notices.js";
 import { edited, KINDS, lookAgain } from "./personas.js";
+import { moment } from "./words.js";
 
 const MODELS = ["openai", "anthropic"];
 const FIELDS = [
@@ -71,7 +72,7 @@ function Form({ one }) {
             <option value="callback" selected=${one.answers === "callback"}>Later, by a signed callback</option>
           </select>
         </label>`}
-        ${SECRETS.filter(shown).map((field) => html`<${Secret} key=${field.name} field=${field} isNew=${isNew} isThere=${field.name === "secret" && one.hasSecret} wrongs=${wrongs.value} />`)}
+        ${SECRETS.filter(shown).map((field) => html`<${Secret} key=${field.name} field=${field} isNew=${isNew} isThere=${field.name === "secret" && one.hasSecret} goodUntil=${one.previousSecretUntil} wrongs=${wrongs.value} />`)}
         <label class="check"><input type="checkbox" name="isActive" defaultChecked=${one.isActive ?? true} /><span>It may be chosen and answers</span></label>
         ${problem.value && html`<p class="problem" role="alert">${problem.value}</p>`}
         <div class="choices">
@@ -94,7 +95,7 @@ function Field({ field, one, wrongs }) {
   </label>`;
 }
 
-function Secret({ field, isNew, isThere, wrongs }) {
+function Secret({ field, isNew, isThere, goodUntil, wrongs }) {
   const { name, words } = field;
   return html`
     <label>
@@ -102,7 +103,11 @@ function Secret({ field, isNew, isThere, wrongs }) {
       <input type="password" name=${name} autocomplete="new-password" maxlength="1000" aria-invalid=${Boolean(wrongs[name])} placeholder=${isNew ? "" : "Leave empty to keep it as it is"} />
       ${wrongs[name] && html`<em class="problem">${wrongs[name]}</em>`}
     </label>
-    ${isThere && html`<label class="check"><input type="checkbox" name="noSecret" /><span>Take the signing secret away</span></label>`}
+    ${isThere &&
+    html`
+      <label class="check"><input type="checkbox" name="noPrevious" /><span>${goodUntil ? `End the secret before it at once (good until ${moment(goodUntil)})` : "End the secret that is replaced at once, not after a day"}</span></label>
+      <label class="check"><input type="checkbox" name="noSecret" /><span>Take the signing secret away</span></label>
+    `}
   `;
 }
 
@@ -123,5 +128,6 @@ function given(elements, one, kind) {
   if (elements.answers && elements.answers.value !== (one.answers ?? "direct")) body.answers = elements.answers.value;
   for (const { name } of SECRETS) if (elements[name]?.value) body[name] = elements[name].value;
   if (elements.noSecret?.checked) body.secret = null;
+  if (elements.noPrevious?.checked && (body.secret || one.previousSecretUntil)) body.previousSecretHours = 0;
   return body;
 }
