@@ -31,9 +31,7 @@ log = logging.getLogger(__name__)
 
 WEBHOOK_MS = 10_000
 SECRETS = ("secret", "api_key")
-# How long the secret before stays good beside a new one, unless it is said; and how long it may.
-OVERLAP_HOURS = 24
-MAX_OVERLAP_HOURS = 7 * 24
+MAX_OVERLAP_HOURS = 7 * 24  # as long may the secret before be good beside a new one
 OVERLAPS = Persona.previous_secret_until > now()
 PREVIOUS = case((OVERLAPS, Persona.previous_secret_sealed)).label("previous_sealed")
 NO_PREVIOUS: dict[str, Any] = {"previous_secret_sealed": None, "previous_secret_until": None}
@@ -94,7 +92,7 @@ def page(window: Window, *, active: bool | None) -> Page:
 @unit
 def change(tx: Unit, actor: str, persona_id: str, /, **given: Any) -> AnyRow:
     """Changes what is given; a secret that is not given stays, null takes it away. `previous_secret_hours`: how long the one before a new
-    signing secret stays good beside it; 0 ends it at once, also one that was replaced before."""
+    signing secret stays good beside it; without them it ends at once, and 0 ends one that was replaced before too."""
     before = tx.execute(select(Persona.__table__).where(Persona.id == persona_id).with_for_update()).one_or_none()
     if before is None:
         raise NotFound("Persona")
@@ -120,8 +118,9 @@ def _replaced(before: AnyRow, given: dict[str, Any], hours: int | None) -> dict[
         return NO_PREVIOUS
     if given["secret"] == present:
         return {}  # a request that was sent again replaces nothing
-    overlap = timedelta(hours=OVERLAP_HOURS if hours is None else hours)
-    return {"previous_secret_sealed": encrypted(present, f"{before.id}:previous_secret"), "previous_secret_until": ahead(overlap)}
+    if hours is None:
+        return NO_PREVIOUS
+    return {"previous_secret_sealed": encrypted(present, f"{before.id}:previous_secret"), "previous_secret_until": ahead(timedelta(hours=hours))}
 
 
 @unit

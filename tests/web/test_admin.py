@@ -332,7 +332,7 @@ def test_a_secret_is_changed_and_the_one_before_is_ended(beginning: tuple[Site, 
     visit.button("+ New persona").click()
     visit.page.get_by_label("Name", exact=True).fill("Gardener")
     visit.page.get_by_label("Webhook address").fill("http://flows.example/webhook/garden")
-    expect(visit.page.get_by_text("at once, not after a day")).to_have_count(0)
+    expect(visit.page.get_by_text("stays good for a day")).to_have_count(0)
     visit.page.get_by_label("Signing secret").fill("between the two of us")
     visit.button("Create").click()
 
@@ -345,13 +345,12 @@ def test_a_secret_is_changed_and_the_one_before_is_ended(beginning: tuple[Site, 
         visit.button("Save").click()
         expect(visit.dialog).to_have_count(0)
 
-    edit("another between us", "End the secret that is replaced at once")
-    edit("a third between us")
+    edit("another between us")
+    edit("a third between us", "The secret that is replaced stays good for a day")
     edit(check="End the secret before it at once (good until")
-    edit(check="End the secret that is replaced at once")
     assert [one.post_data_json for one in visit.requests if one.method == "PATCH"] == [
-        {"secret": "another between us", "previousSecretHours": 0},
-        {"secret": "a third between us"},
+        {"secret": "another between us"},
+        {"secret": "a third between us", "previousSecretHours": 24},
         {"previousSecretHours": 0},
     ]
 

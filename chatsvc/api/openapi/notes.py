@@ -71,8 +71,8 @@ NOTES: dict[str, Note] = {
     "envelope_personas.read": Note("Addresses, prompts and its circuit are for admins.", answers=(shapes.PersonaInFullOut, shapes.PersonaOut)),
     "envelope_personas.put": Note("The same as PATCH: what is left out stays as it is.", answers=(shapes.PersonaInFullOut,)),
     "envelope_personas.patch": Note(
-        "A `secret` or `apiKey` of null takes it away. With a new `secret` the one before stays good for a day, or for `previousSecretHours`: webhooks "
-        "are then sent the signatures of both, the newer first, and callbacks may be signed with either. `previousSecretHours` of 0 ends it at once.",
+        "A `secret` or `apiKey` of null takes it away. With a new `secret` the one before ends at once, or is good for `previousSecretHours` more: webhooks "
+        "are then sent the signatures of both, the newer first, and callbacks may be signed with either. 0 ends one that is good still.",
         answers=(shapes.PersonaInFullOut,),
     ),
     "envelope_personas.remove": Note("409 while conversations or sessions refer to it; deactivate it instead.", refuses=(409,)),

@@ -117,7 +117,7 @@ FACTS: dict[str, Json] = {
     "EnvelopePersonaChange.webhookUrl": _address,
     "EnvelopePersonaChange.baseUrl": _address,
     "EnvelopePersonaChange.previousSecretHours": {
-        "description": "How long the secret before is good beside a new one; 24, where it is not said. 0: it ends at once."
+        "description": "How long the secret before is good beside a new one. Left out: not at all. 0 ends one that is good still."
     },
     "EnvelopePersonaInFull.previousSecretUntil": {"description": "Until when the secret before is good too; null when there is none, or none that is."},
     "EnvelopePersona.kind": {"enum": ["webhook", "openai", "anthropic", "echo"]},

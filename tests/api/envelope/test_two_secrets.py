@@ -19,7 +19,8 @@ from chatsvc.core.models import Persona
 from chatsvc.core.models.types import ago, ahead, now
 from chatsvc.extensions import db
 from tests.api.envelope.calls import MOMENT, SESSIONS, answered, refused
-from tests.api.envelope.flows import EVENTS, PERSONAS, call_back, change, conversation, events, flow, said, send, sent, session, signature, taken
+from tests.api.envelope.flows import EVENTS, PERSONAS, call_back, conversation, events, flow, said, send, sent, session, signature, taken
+from tests.api.envelope.flows import change as changed
 from tests.api.v1 import rows
 from tests.factories import Person, person
 from tests.responders.upstream import Upstream
@@ -43,6 +44,12 @@ def talk(owner: Person, gardener: dict[str, Any]) -> str:
 
 def one(made: dict[str, Any]) -> str:
     return f"{PERSONAS}/{made['personaId']}"
+
+
+def change(admin: Person, made: dict[str, Any], **given: Any) -> dict[str, Any]:
+    """With a new secret the one before is good for a day more, unless it is said otherwise."""
+    hours = {"previousSecretHours": 24} if given.get("secret") else {}
+    return changed(admin, made, **{**hours, **given})
 
 
 def asked(owner: Person, talk: str) -> str:
@@ -167,16 +174,18 @@ def test_the_old_secret_of_another_persona_is_none_here(app: Flask, owner: Perso
 # How long
 
 
-@pytest.mark.parametrize(("given", "long"), [({}, DAY), ({"previousSecretHours": 1}, DAY / 24), ({"previousSecretHours": 168}, 7 * DAY)])
-def test_it_is_good_for_a_day_or_as_long_as_is_said(app: Flask, admin: Person, gardener: dict[str, Any], given: dict[str, Any], long: timedelta) -> None:
-    shown = change(admin, gardener, secret=NEW, **given)["previousSecretUntil"]
+@pytest.mark.parametrize(("hours", "long"), [(24, DAY), (1, DAY / 24), (168, 7 * DAY)])
+def test_it_is_good_for_as_long_as_is_said(app: Flask, admin: Person, gardener: dict[str, Any], hours: int, long: timedelta) -> None:
+    shown = change(admin, gardener, secret=NEW, previousSecretHours=hours)["previousSecretUntil"]
     assert MOMENT.fullmatch(shown)
     assert long - timedelta(minutes=1) < (until(app, gardener) or DAY * 99) <= long
 
 
-def test_it_can_end_at_once(app: Flask, owner: Person, admin: Person, gardener: dict[str, Any], talk: str, n8n: Upstream) -> None:
+@pytest.mark.parametrize("given", [{}, {"previousSecretHours": 0}], ids=["nothing said", "none"])
+def test_else_it_ends_at_once(app: Flask, owner: Person, admin: Person, gardener: dict[str, Any], talk: str, n8n: Upstream, given: dict[str, int]) -> None:
     waiting = asked(owner, talk)
-    assert change(admin, gardener, secret=NEW, previousSecretHours=0)["previousSecretUntil"] is None
+    change(admin, gardener, secret=THIRD)
+    assert changed(admin, gardener, secret=NEW, **given)["previousSecretUntil"] is None
     asked(owner, talk)
     assert (signed_with(n8n), kept(app, gardener)[1], until(app, gardener)) == ([NEW], None, None)
     refused(call_back(app, waiting, secret=OLD), 401)
@@ -192,7 +201,10 @@ def test_an_admin_ends_it_early_and_that_is_written_down(app: Flask, owner: Pers
     assert (signed_with(n8n), kept(app, gardener)[1], until(app, gardener)) == ([NEW], None, None)
     refused(call_back(app, waiting, secret=OLD), 401)
     answered(call_back(app, waiting, secret=NEW))
-    assert [event["details"] for event in events(admin, "persona.updated")] == [{"changed": ["previous_secret_hours"]}, {"changed": ["secret"]}]
+    assert [event["details"] for event in events(admin, "persona.updated")] == [
+        {"changed": ["previous_secret_hours"]},
+        {"changed": ["previous_secret_hours", "secret"]},
+    ]
 
 
 def test_other_changes_leave_it(app: Flask, owner: Person, admin: Person, gardener: dict[str, Any], talk: str, n8n: Upstream) -> None:
@@ -278,7 +290,10 @@ def test_neither_is_in_an_answer_a_log_or_an_event_nor_readable_in_the_database(
     app: Flask, admin: Person, owner: Person, gardener: dict[str, Any], talk: str, n8n: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    heard = [admin.call(method, one(gardener), json={"secret": secret}) for method, secret in (("PUT", NEW), ("PATCH", THIRD), ("PATCH", NEW))]
+    heard = [
+        admin.call(method, one(gardener), json={"secret": secret, "previousSecretHours": 24})
+        for method, secret in (("PUT", NEW), ("PATCH", THIRD), ("PATCH", NEW))
+    ]
     heard += [who.get(path) for who in (admin, owner) for path in (PERSONAS, one(gardener))]
     n8n.script = lambda caller: caller.answer(f"I was told {NEW} and {THIRD}".encode(), status=500)
     heard += [admin.get(EVENTS), send(owner, talk), admin.call("PATCH", one(gardener), json={"secret": NEW, "previousSecretHours": 999})]

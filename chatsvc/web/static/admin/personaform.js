@@ -105,7 +105,8 @@ function Secret({ field, isNew, isThere, goodUntil, wrongs }) {
     </label>
     ${isThere &&
     html`
-      <label class="check"><input type="checkbox" name="noPrevious" /><span>${goodUntil ? `End the secret before it at once (good until ${moment(goodUntil)})` : "End the secret that is replaced at once, not after a day"}</span></label>
+      <label class="check"><input type="checkbox" name="keepsPrevious" /><span>The secret that is replaced stays good for a day</span></label>
+      ${goodUntil && html`<label class="check"><input type="checkbox" name="noPrevious" /><span>End the secret before it at once (good until ${moment(goodUntil)})</span></label>`}
       <label class="check"><input type="checkbox" name="noSecret" /><span>Take the signing secret away</span></label>
     `}
   `;
@@ -128,6 +129,7 @@ function given(elements, one, kind) {
   if (elements.answers && elements.answers.value !== (one.answers ?? "direct")) body.answers = elements.answers.value;
   for (const { name } of SECRETS) if (elements[name]?.value) body[name] = elements[name].value;
   if (elements.noSecret?.checked) body.secret = null;
-  if (elements.noPrevious?.checked && (body.secret || one.previousSecretUntil)) body.previousSecretHours = 0;
+  if (elements.keepsPrevious?.checked && body.secret) body.previousSecretHours = 24;
+  else if (elements.noPrevious?.checked) body.previousSecretHours = 0;
   return body;
 }
