@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from config_secrets import is_weak, kept_secret, optional_secret, secret
+from config_secrets import check_others, is_weak, kept_secret, optional_secret, secret
 from config_values import (
     ROOT,
+    DatedSecret,
     Limit,
     SettingError,
     ages,
     database_url,
+    dated_secrets,
     flag,
     fraction,
     host,
@@ -37,7 +39,7 @@ from config_values import (
     words,
 )
 
-__all__ = ["ROOT", "Limit", "SettingError", "Settings", "database_url", "is_loopback", "is_weak", "kept_secret", "load"]
+__all__ = ["ROOT", "DatedSecret", "Limit", "SettingError", "Settings", "database_url", "is_loopback", "is_weak", "kept_secret", "load"]
 
 
 def setting(name: str, default: str, parse: Callable[[str], Any], about: str) -> Any:
@@ -94,6 +96,9 @@ class Settings:
         "",
         text,
         "HS256 key; a token signed with it is good whoever issued it. Unset in development: made and kept under the instance folder.",
+    )
+    jwt_other_secret_keys: tuple[DatedSecret, ...] = setting(
+        "JWT_OTHER_SECRET_KEYS", "", dated_secrets, "Keys good beside it, each until its date: `SECRET@2026-12-31T00:00:00Z`, comma-separated, at most three."
     )
     encryption_key: str = setting(
         "CHAT_ENCRYPTION_KEY",
@@ -225,6 +230,12 @@ class Settings:
         return self.env == "production"
 
     @property
+    def jwt_secrets(self) -> Iterator[str]:
+        """The HS256 keys that are good at this moment; the one that signs is the first."""
+        yield self.jwt_secret_key
+        yield from (other.secret for other in self.jwt_other_secret_keys if other.is_good)
+
+    @property
     def metrics_on(self) -> bool:
         return bool(self.metrics_token or self.metrics_port)
 
@@ -254,6 +265,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         metrics_dir=str(ROOT / settings.metrics_dir if settings.metrics_dir else folder / "metrics" / str(settings.port)),
     )
     _check_together(settings)
+    check_others(settings.jwt_secret_key, [other.secret for other in settings.jwt_other_secret_keys], production=settings.production)
     return settings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -49,3 +50,11 @@ def secret(name: str, value: str, *, production: bool, folder: Path) -> str:
 
 def optional_secret(name: str, value: str, *, production: bool, folder: Path) -> str:
     return secret(name, value, production=production, folder=folder) if value or not production else ""
+
+
+def check_others(key: str, others: Sequence[str], *, production: bool) -> None:
+    """Keys that are good beside this one are held to the same."""
+    if production and any(map(is_weak, others)):
+        raise SettingError("JWT_OTHER_SECRET_KEYS holds one that is too weak. Give at least 32 random bytes for each; for example: openssl rand -base64 48")
+    if len({key, *others}) <= len(others):
+        raise SettingError("JWT_OTHER_SECRET_KEYS must not hold JWT_SECRET_KEY itself, nor one key twice.")

@@ -125,4 +125,5 @@ def secrets_of(settings: Any) -> list[str]:
     """What is secret in the settings themselves; passwords in addresses as they are spelt there and as they are meant."""
     passwords = [urlsplit(url).password or "" for url in (settings.database_url, settings.redis_url)]
     keys = [settings.jwt_secret_key, settings.encryption_key, settings.openai_api_key, settings.anthropic_api_key, settings.metrics_token]
+    keys += [other.secret for other in settings.jwt_other_secret_keys]
     return [*keys, *passwords, *map(unquote, passwords)]

@@ -102,6 +102,7 @@ def _install_tokens(app: Flask, settings: config.Settings) -> None:
     jwt.init_app(app)
     app.extensions["chatsvc.keys"] = keys.Keys(
         secret=settings.jwt_secret_key,
+        others=settings.jwt_other_secret_keys,
         public_key=settings.jwt_public_key,
         jwks_url=settings.jwt_jwks_url,
         issuer=settings.jwt_issuer,

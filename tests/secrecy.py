@@ -89,6 +89,8 @@ class Watch(logging.Handler):
         places = [urlsplit(url).password for url in (settings.database_url, settings.database_replica_url, settings.redis_url)]
         for secret in (settings.jwt_secret_key, settings.encryption_key, settings.openai_api_key, settings.anthropic_api_key, settings.metrics_token, *places):
             self.hide(secret)
+        for other in settings.jwt_other_secret_keys:
+            self.hide(other.secret)
 
     def learn_request(self, user_id: str | None) -> None:
         self.hide(request.headers.get("Authorization", "").rpartition(" ")[2])

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import config
-from config import Limit, SettingError, Settings, is_weak, kept_secret, load
+from config import DatedSecret, Limit, SettingError, Settings, is_weak, kept_secret, load
 
 STRONG = "hG7vQ2nX9sKd4LmZ8pRt5WcY1bJf6UaE0oIq3xNw"
 DOCUMENT = config.ROOT / "docs" / "configuration.md"
@@ -56,6 +56,7 @@ def test_a_blank_value_is_no_value(tmp_path: Path, blank: str) -> None:
 
 NETWORKS = ("10.0.3.0/24", "fd12:3456::/32", "192.168.1.7/32")
 
+OLD = f"{STRONG[1:]}@2096-10-02T07:06:40Z"
 TWO_HOSTS = "u:p@/d?host=a,b&port=5432,5433&target_session_attrs=read-write"
 GOOD: list[tuple[str, str, str, Any]] = [
     ("PORT", "65535", "port", 65535),
@@ -80,6 +81,9 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("JWT_JWKS_URL", "http://127.0.0.1:9000/keys", "jwt_jwks_url", "http://127.0.0.1:9000/keys"),
     ("JWT_JWKS_URL", "http://[::1]:9000/keys", "jwt_jwks_url", "http://[::1]:9000/keys"),
     ("JWT_JWKS_URL", "http://localhost/keys", "jwt_jwks_url", "http://localhost/keys"),
+    ("JWT_OTHER_SECRET_KEYS", "a@1970-01-01T00:01Z", "jwt_other_secret_keys", (DatedSecret("a", 60.0),)),
+    ("JWT_OTHER_SECRET_KEYS", f" {OLD} , b@1970-01-01T02:00:00+02:00", "jwt_other_secret_keys", (DatedSecret(STRONG[1:], 4e9), DatedSecret("b", 0.0))),
+    ("JWT_OTHER_SECRET_KEYS", "p@ss@2096-10-02T07:06:40.5Z", "jwt_other_secret_keys", (DatedSecret("p@ss", 4000000000.5),)),
     ("REDIS_URL", "redis://localhost:6379/3", "redis_url", "redis://localhost:6379/3"),
     ("REDIS_URL", "rediss://:p%40ss@redis.example:6380/0?ssl_cert_reqs=required", "redis_url", "rediss://:p%40ss@redis.example:6380/0?ssl_cert_reqs=required"),
     ("REDIS_URL", "redis://user:pass@[::1]:6379", "redis_url", "redis://user:pass@[::1]:6379"),
@@ -185,6 +189,27 @@ BAD: dict[str, list[str]] = {
         "https://[::1",
         "http://127.0.0.1@evil.example/",
     ],
+    "JWT_OTHER_SECRET_KEYS": [
+        "secretpart-without-a-date",
+        "secretpart@",
+        "@2096-10-02T07:06:40Z",
+        "secretpart@2096-10-02",
+        "secretpart@2096-10-02T07:06:40",
+        "secretpart@2096-13-02T07:06:40Z",
+        "secretpart@2096-10-02 Z",
+        "secretpart@4000000000",
+        "secretpart@tomorrow",
+        "secretpart 2096-10-02T07:06:40Z",
+        "secretpart;2096-10-02T07:06:40Z",
+        f"{OLD},",
+        f",{OLD}",
+        f"{OLD},secretpart",
+        f"a,secretpart@{OLD}",
+        f"a{OLD},b{OLD},c{OLD},d{OLD}",
+        f"{STRONG}@2096-10-02T07:06:40Z",
+        f"{OLD},{OLD}",
+        f"{OLD},{STRONG[1:]}@2097-01-01T00:00:00Z",
+    ],
     "REDIS_URL": [
         "localhost:6379",
         "http://localhost",
@@ -287,6 +312,21 @@ def test_production_refuses_a_weak_secret(tmp_path: Path, name: str, variable: s
     said = refusal(tmp_path, CHAT_ENV="production", **{variable: WEAK[name]})
     assert said == f"{variable} is too weak. Give at least 32 random bytes; for example: openssl rand -base64 48"
     assert getattr(loaded(tmp_path, **{variable: WEAK[name]}), SECRETS[variable]) == WEAK[name]
+
+
+@pytest.mark.parametrize("name", WEAK)
+@pytest.mark.parametrize("until", ["2096-10-02T07:06:40Z", "2026-01-01T00:00:00Z"])
+def test_production_refuses_a_weak_key_of_before_too(tmp_path: Path, name: str, until: str) -> None:
+    given = f"{OLD},{WEAK[name]}@{until}"
+    said = refusal(tmp_path, CHAT_ENV="production", JWT_OTHER_SECRET_KEYS=given)
+    assert said == "JWT_OTHER_SECRET_KEYS holds one that is too weak. Give at least 32 random bytes for each; for example: openssl rand -base64 48"
+    assert loaded(tmp_path, JWT_OTHER_SECRET_KEYS=given).jwt_other_secret_keys[1].secret == WEAK[name]
+    assert loaded(tmp_path, CHAT_ENV="production", JWT_OTHER_SECRET_KEYS=OLD).jwt_other_secret_keys[0].secret == STRONG[1:]
+
+
+def test_a_key_whose_date_is_past_stops_no_start_and_is_good_for_nothing(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, JWT_OTHER_SECRET_KEYS=f"{STRONG[2:]}@2026-01-01T00:00:00Z,{OLD}")
+    assert list(settings.jwt_secrets) == [STRONG, STRONG[1:]]
 
 
 @pytest.mark.parametrize("variable", SECRETS)

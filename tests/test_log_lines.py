@@ -110,12 +110,24 @@ def test_what_is_its_own_cause_is_told_once() -> None:
     assert "which led to:" not in written("broken", failure=error)
 
 
+OLD = {"JWT_OTHER_SECRET_KEYS": "the-key-of-before@2026-01-01T00:00:00Z"}  # past its date, it may yet be used elsewhere
+
+
 def test_the_secrets_of_the_settings_are_known() -> None:
     settings = replace(
-        factories.settings("postgresql://chatsvc:p%40ssword@db/x", OPENAI_API_KEY="key-of-openai", ANTHROPIC_API_KEY="key-of-anthropic"),
+        factories.settings("postgresql://chatsvc:p%40ssword@db/x", OPENAI_API_KEY="key-of-openai", ANTHROPIC_API_KEY="key-of-anthropic", **OLD),
         redis_url="redis://:of-redis@cache:6379/0",
     )
-    wanted = {factories.SECRET, factories.ENCRYPTION_KEY, factories.METRICS_TOKEN, "key-of-openai", "key-of-anthropic", "p%40ssword", "p@ssword", "of-redis"}
+    wanted = {
+        factories.SECRET,
+        factories.ENCRYPTION_KEY,
+        factories.METRICS_TOKEN,
+        "key-of-openai",
+        "key-of-anthropic",
+        "p%40ssword",
+        "p@ssword",
+        "of-redis",
+    } | {"the-key-of-before"}
     assert wanted <= set(secrets_of(settings))
 
 

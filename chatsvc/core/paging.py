@@ -75,7 +75,7 @@ def by_id(row: Any) -> tuple[Any]:
 def seal(scope: str, place: Place) -> str:
     """A cursor: opaque, good for this list of this user alone, and useless once changed."""
     body = orjson.dumps([*place.after, place.rank])
-    return base64.urlsafe_b64encode(_mark(scope, body) + body).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(_mark(settings().jwt_secret_key, scope, body) + body).rstrip(b"=").decode()
 
 
 def unseal(scope: str, cursor: str) -> Place:
@@ -86,14 +86,14 @@ def unseal(scope: str, cursor: str) -> Place:
         raw = b""
     mark, body = raw[:12], raw[12:]
     spelt = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-    if not body or spelt != cursor or not hmac.compare_digest(mark, _mark(scope, body)):
+    if not body or spelt != cursor or not any(hmac.compare_digest(mark, _mark(secret, scope, body)) for secret in settings().jwt_secrets):
         raise Invalid(Problem("cursor", "is not one that this list gave out"))
     *after, rank = orjson.loads(body)
     return Place(tuple(after), rank)
 
 
-def _mark(scope: str, body: bytes) -> bytes:
-    return hmac.digest(_key(settings().jwt_secret_key), scope.encode() + b"\0" + body, "sha256")[:12]
+def _mark(secret: str, scope: str, body: bytes) -> bytes:
+    return hmac.digest(_key(secret), scope.encode() + b"\0" + body, "sha256")[:12]
 
 
 @lru_cache(maxsize=4)

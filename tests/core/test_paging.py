@@ -95,6 +95,19 @@ def test_a_cursor_of_another_secret_is_refused(context: Flask, database_url: str
     assert unseal("sessions:owner", cursor) == PLACE
 
 
+def test_a_cursor_of_a_key_of_before_is_good_until_its_date(context: Flask, database_url: str) -> None:
+    cursor = seal("sessions:owner", PLACE)
+    other = Flask("other")
+    for year in (2199, 2020):
+        other.extensions["chatsvc.settings"] = factories.settings(
+            database_url, JWT_SECRET_KEY="another-secret-of-the-tests-0123456789", JWT_OTHER_SECRET_KEYS=f"{factories.SECRET}@{year}-01-01T00:00:00Z"
+        )
+        with other.app_context():
+            assert unseal("sessions:owner", cursor) == PLACE if year == 2199 else refuses("sessions:owner", cursor)
+            assert refuses("sessions:stranger", cursor)
+            assert seal("sessions:owner", PLACE) != cursor, "nothing new is made with it"
+
+
 @pytest.mark.parametrize(
     ("rank", "size", "total", "number", "pages"),
     [

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import jwt
 from flask import current_app, request
 
+from chatsvc.api.common.keys import Keys
 from chatsvc.core import tokens
 from chatsvc.core.api_keys import Key
 from chatsvc.core.errors import Forbidden, Unauthenticated
@@ -155,14 +156,15 @@ def checked(text: str) -> Token:
     hit = cache.get(mark)
     if hit is not None and now < hit[1]:
         return hit[0]
+    keys: Keys = current_app.extensions["chatsvc.keys"]
     try:
-        token = _understood(text, current_app.extensions["chatsvc.keys"].claims(text))
+        token = _understood(text, keys.claims(text))
     except NOT_A_TOKEN:
         raise Unauthenticated() from None
     if token.expires_at <= now:
         raise Unauthenticated()
     make_room(cache)
-    cache[mark] = (token, min(token.expires_at, now + CACHE_SECONDS))
+    cache[mark] = (token, min(token.expires_at, now + CACHE_SECONDS, keys.same_until(now)))
     return token
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import math
 import threading
 import time
 import urllib.request
 from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import jwt
@@ -17,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt import PyJWK
 
-from config import SettingError
+from config import DatedSecret, SettingError
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +36,16 @@ LEEWAY_SECONDS = 30  # clocks of two machines differ a little; whether a token h
 
 
 class Keys:
-    """The HS256 secret, and where configured one public key or an issuer's key set."""
+    """The HS256 secret and others that are good until a date, and where configured one public key or an issuer's key set."""
 
-    def __init__(self, *, secret: str, public_key: str, jwks_url: str, issuer: str = "", audience: str = "") -> None:
-        try:
-            jwt.get_algorithm_by_name("HS256").prepare_key(secret)
-        except jwt.InvalidKeyError:
-            raise SettingError("JWT_SECRET_KEY must be a secret, not a key pair, a certificate or a JWK.") from None
+    def __init__(self, *, secret: str, others: Sequence[DatedSecret] = (), public_key: str, jwks_url: str, issuer: str = "", audience: str = "") -> None:
+        _check_secret("JWT_SECRET_KEY", secret)
+        for other in others:
+            _check_secret("JWT_OTHER_SECRET_KEYS", other.secret)
         self.secret = secret
+        self.others = [other for other in others if other.is_good]
+        if len(self.others) < len(others):
+            log.warning("of %d keys in JWT_OTHER_SECRET_KEYS %d are no longer good: their date is past", len(others), len(others) - len(self.others))
         self.public_key = _public_key(public_key) if public_key else None
         self.key_set = KeySet(jwks_url) if jwks_url else None
         self.issuer = issuer or None
@@ -50,9 +55,22 @@ class Keys:
         """What a token says, its signature and times checked; jwt.PyJWTError when it is none of ours."""
         # Where there is one key, nobody has to look into the token to choose it: reading it is most of the work.
         key = self.choose(jwt.get_unverified_header(text)) if self.public_key or self.key_set else self.secret
-        return jwt.decode(
-            text, key, self.algorithms, {"verify_aud": self.audience is not None}, audience=self.audience, issuer=self.issuer, leeway=LEEWAY_SECONDS
-        )
+        try:
+            return self._read(text, key, self.algorithms)
+        except jwt.InvalidSignatureError:
+            # No `kid` says which secret it was: an outside issuer's tokens may have none, and the few that there are are tried in microseconds.
+            for other in self.others if key is self.secret else ():
+                with suppress(jwt.InvalidSignatureError):
+                    if other.is_good:
+                        return self._read(text, other.secret, ["HS256"])
+            raise
+
+    def _read(self, text: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
+        return jwt.decode(text, key, algorithms, {"verify_aud": self.audience is not None}, audience=self.audience, issuer=self.issuer, leeway=LEEWAY_SECONDS)
+
+    def same_until(self, now: float) -> float:
+        """When the next of the keys stops being good: what was checked before holds no longer than that."""
+        return min((other.until for other in self.others if other.until > now), default=math.inf)
 
     @property
     def algorithms(self) -> list[str]:
@@ -70,6 +88,13 @@ class Keys:
             if self.public_key is not None and algorithm_of(self.public_key) == algorithm:
                 return self.public_key
         raise jwt.InvalidKeyError("no key for this token")
+
+
+def _check_secret(name: str, secret: str) -> None:
+    try:
+        jwt.get_algorithm_by_name("HS256").prepare_key(secret)
+    except jwt.InvalidKeyError:
+        raise SettingError(f"{name} must be a secret, not a key pair, a certificate or a JWK.") from None
 
 
 def algorithm_of(key: object) -> str | None:

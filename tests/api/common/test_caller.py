@@ -30,10 +30,15 @@ RS = {"alg": "RS256", "typ": "JWT"}
 HS = {"alg": "HS256", "typ": "JWT"}
 
 
-@pytest.fixture(scope="module")
-def strict_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+# What signs here: the key in use, or one of before whose date is to come. No token is better for that.
+KEYS = {"the key": {}, "an old key": {"JWT_SECRET_KEY": "the-key-that-came-after-it-0123456789-xyz", "JWT_OTHER_SECRET_KEYS": f"{SECRET}@2199-12-31T00:00:00Z"}}
+
+
+@pytest.fixture(scope="module", params=KEYS)
+def strict_app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """An application that takes RS256 tokens as well, on a database without a single table: whoever gets as far as asking it has got too far."""
-    return create_app(factories.settings(f"sqlite:///{tmp_path_factory.mktemp('bare') / 'bare.db'}", JWT_PUBLIC_KEY=pem(rsa_key())))
+    url = f"sqlite:///{tmp_path_factory.mktemp('bare') / 'bare.db'}"
+    return create_app(factories.settings(url, JWT_PUBLIC_KEY=pem(rsa_key()), **KEYS[request.param]))
 
 
 def asked(app: Flask, authorization: str | bytes, path: str = "/auths/me") -> TestResponse:
@@ -287,9 +292,9 @@ GOOD: dict[str, Callable[[], str]] = {
 }
 
 
-@pytest.fixture
-def open_app(make_app: Callable[..., Flask]) -> Flask:
-    return make_app(JWT_PUBLIC_KEY=pem(rsa_key()))
+@pytest.fixture(params=KEYS)
+def open_app(request: pytest.FixtureRequest, make_app: Callable[..., Flask]) -> Flask:
+    return make_app(JWT_PUBLIC_KEY=pem(rsa_key()), **KEYS[request.param])
 
 
 @pytest.mark.parametrize("name", GOOD)

@@ -23,7 +23,7 @@ from chatsvc.api.common import keys
 from chatsvc.api.common.caller import checked
 from chatsvc.api.common.keys import Keys, KeySet
 from chatsvc.core.errors import Unauthenticated
-from config import SettingError
+from config import DatedSecret, SettingError
 from tests import factories
 from tests.api.app.accounts import NOBODY
 from tests.api.common import issuer as issuers
@@ -459,8 +459,15 @@ def test_a_public_key_that_cannot_be_used_is_refused_at_the_start(value: str) ->
     assert value[30:60] not in str(caught.value)
 
 
-@pytest.mark.parametrize("secret", [pem(rsa_key()), '{"kty": "oct", "k": "c2VjcmV0"}', "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFx me@here"])
+NOT_SECRETS = [pem(rsa_key()), '{"kty": "oct", "k": "c2VjcmV0"}', "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFx me@here"]
+
+
+@pytest.mark.parametrize("secret", NOT_SECRETS)
 def test_a_secret_that_is_no_secret_is_refused_at_the_start(secret: str) -> None:
     with pytest.raises(SettingError, match=r"^JWT_SECRET_KEY ") as caught:
         Keys(secret=secret, public_key="", jwks_url="")
     assert secret[:20] not in str(caught.value)
+    for until in (0.0, 4e9):
+        with pytest.raises(SettingError, match=r"^JWT_OTHER_SECRET_KEYS ") as caught:
+            Keys(secret=SECRET, others=[DatedSecret(secret, until)], public_key="", jwks_url="")
+        assert secret[:20] not in str(caught.value)
