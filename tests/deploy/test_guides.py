@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from flask_migrate.cli import db as migrations
 
 from chatsvc import create_app
-from config import ROOT
+from config import ROOT, load
 from tests import factories
 from tests.deploy.test_files import DEPLOY, OTHERS, SETTINGS, UNITS, unit
 from tests.test_docs import PAGES
@@ -181,3 +182,19 @@ def test_a_command_by_hand_has_what_the_units_have(tmp_path: Path) -> None:
     assert given["DATABASE_URL"] == "postgresql://chatsvc:a$HOME&b`id`@127.0.0.1/chatsvc", "the last line needs no end"
     cleanup = [pair.split("=", 1) for name, value in unit(DEPLOY / "systemd/chatsvc-cleanup.service") if name == "Environment" for pair in value.split()]
     assert {name: given[name] for name, _ in cleanup} == dict(cleanup)
+
+
+def test_the_steps_that_change_the_key_make_the_settings_of_each_round(tmp_path: Path) -> None:
+    """The guide's own lines, on a file of settings that is none of the machine's."""
+    (block,) = re.findall(r"## Change the signing key.*?```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert block.count("systemctl restart") == 4
+    file, old = tmp_path / "chatsvc.env", "hG7vQ2nX9sKd4Lm/8pRt5WcY1+Jf6UaE0oIq3xNw=="
+    file.write_text(f"CHAT_ENV=production\nJWT_SECRET_KEY={old}\nCHAT_ENCRYPTION_KEY={old[::-1]}\n")
+    lines = block.replace("/etc/chatsvc/chatsvc.env", str(file)).splitlines()
+    script = "\n".join(f"cp {file} {file}.{number}" if "systemctl" in line else line for number, line in enumerate(lines))
+    subprocess.run(["sh", "-ec", script], check=True)
+    first, *_, last = [load(dict(line.split("=", 1) for line in path.read_text().splitlines())) for path in sorted(tmp_path.glob("chatsvc.env.*"))]
+    (to_come,), (of_before,) = first.jwt_other_secret_keys, last.jwt_other_secret_keys
+    assert (first.jwt_secret_key, of_before.secret) == (old, old)
+    assert to_come.secret == last.jwt_secret_key != old
+    assert of_before.until == pytest.approx(time.time() + 86400 * (last.refresh_days + 1), abs=7200)
