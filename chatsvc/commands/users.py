@@ -17,21 +17,38 @@ from chatsvc.core import users as accounts
 from chatsvc.core.paging import Window
 from chatsvc.core.users import MAX_PASSWORD, MIN_PASSWORD
 
-users = AppGroup("users", help="Make, promote, disable and list local accounts; carry away or erase all that a user has.")
+users = AppGroup("users", help="Make, promote, disable and list local accounts, and give them passwords; carry away or erase all that a user has.")
+
+
+with_password = click.option("--password", help="The password; asked for when it is not given. Beware of shell history.")
+
+
+def _asked_for(password: str | None) -> str:
+    """What was given, or is typed twice, or comes by the standard input."""
+    if password is None:
+        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True)) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise click.ClickException(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
+    return password
 
 
 @users.command("create")
 @click.argument("name")
 @click.option("--admin", is_flag=True, help="Make the account an ADMIN.")
-@click.option("--password", help="The password; asked for when it is not given. Beware of shell history.")
+@with_password
 def create(name: str, *, admin: bool, password: str | None) -> None:
     """Make an account."""
-    if password is None:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise click.ClickException(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
-    user = accounts.create(name, password, role="ADMIN" if admin else "USER")
+    user = accounts.create(name, _asked_for(password), role="ADMIN" if admin else "USER")
     click.echo(f"{user.username} ({user.role}) {user.id}")
+
+
+@users.command("password")
+@click.argument("name")
+@with_password
+def password_(name: str, *, password: str | None) -> None:
+    """Give an account another password; every sign-in to it ends at once."""
+    user = accounts.change_password(name, _asked_for(password))
+    click.echo(f"{user.username} has a new password, and every sign-in has ended{'; the account is still disabled' if user.disabled_at else ''}.")
 
 
 @users.command("promote")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection as Unit
 from sqlalchemy import Select, bindparam, case, func, literal_column, or_, select
@@ -13,11 +14,13 @@ from sqlalchemy import Select, bindparam, case, func, literal_column, or_, selec
 from chatsvc.core import database
 from chatsvc.core.database import Proviso, read, unit
 from chatsvc.core.models import RevokedToken, User
-from chatsvc.core.models.types import now
+from chatsvc.core.models.types import now, one_moment
 from chatsvc.core.prepared import prepared
 from chatsvc.core.rows import AnyRow
 from chatsvc.core.upsert import insert_unless_there
 from chatsvc.extensions import db
+
+LONGEST_SIGN_IN: Final = timedelta(days=366)  # JWT_REFRESH_TOKEN_DAYS is 365 at most
 
 
 @prepared
@@ -82,6 +85,18 @@ def spend(tx: Unit, user_id: str, token_id: str, *, sign_in_id: str, expires_at:
         return True
     _insert(tx, user_id, sign_in_id, expires_at)
     return False
+
+
+def of_credential(user_id: str, credential: str) -> str:
+    """By which the sign-ins with one password of this user are revoked together."""
+    return "password:" + hashlib.sha256(f"{user_id}\0{credential}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def end_sign_ins(tx: Unit, user_id: str, credential: str) -> None:
+    """Every sign-in with this password ends, and those of releases before, which name none."""
+    at: datetime = tx.execute(select(one_moment())).scalar_one()
+    for each in (credential, ""):
+        _insert(tx, user_id, of_credential(user_id, each), at + LONGEST_SIGN_IN)
 
 
 def _insert(tx: Unit, user_id: str, token_id: str, expires_at: datetime) -> bool:

@@ -1,7 +1,9 @@
-"""Local accounts: made, signed in, promoted, disabled, listed."""
+"""Local accounts: made, signed in, given another password, promoted, disabled, listed."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import threading
 import unicodedata
@@ -12,10 +14,10 @@ from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import ColumnElement, literal, or_, select, tuple_, update
 from sqlalchemy import Connection as Unit
-from sqlalchemy import literal, or_, select, tuple_, update
 
-from chatsvc.core import audit, passwords, throttle
+from chatsvc.core import audit, passwords, throttle, tokens
 from chatsvc.core.aside import AT_ONCE, aside
 from chatsvc.core.database import read, unit
 from chatsvc.core.errors import Conflict, Invalid, NotFound, Problem, Unavailable, WrongCredentials
@@ -44,9 +46,13 @@ def create(username: str, password: str, *, role: str = "USER") -> AnyRow:
     """A new account; Conflict when the name is taken, whatever its case."""
     if problem := name_problem(username):
         raise Invalid(Problem("username", problem))
+    _check(password, username)
+    return _insert(username, _hash(password), role)
+
+
+def _check(password: str, username: str) -> None:
     if settings().production and (problem := passwords.problem(password, username)):  # elsewhere some are printed in the manual
         raise Invalid(Problem("password", problem))
-    return _insert(username, _hash(password), role)
 
 
 @unit
@@ -79,8 +85,17 @@ def authenticate(username: str, password: str, *, address: str) -> AnyRow:
     throttle.forgive(account, address)
     audit.note("login.succeeded", actor=user.id, subject=account, address=address)
     if _hasher.check_needs_rehash(user.password_hash):
-        _keep_hash(user.id, user.password_hash, _hash(password))
+        _keep_hash(user.id, user.password_hash, _hash(password, salt=base64.b64decode(_salt(user.password_hash) + "==")))
     return user
+
+
+def credential(user: AnyRow) -> str:
+    """What tells the sign-ins with this password from those with the next one. It is out of the salt, which stays when the hash is renewed."""
+    return hashlib.sha256(_salt(user.password_hash).encode()).hexdigest()[:16]
+
+
+def _salt(password_hash: str) -> str:
+    return password_hash.rpartition("$")[0].rpartition("$")[2]
 
 
 def name_problem(username: str) -> str | None:
@@ -97,9 +112,9 @@ def name_key(username: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())[:255]
 
 
-def _hash(password: str) -> str:
+def _hash(password: str, salt: bytes | None = None) -> str:
     with _Turn():
-        return aside(lambda: _hasher.hash(password))
+        return aside(lambda: _hasher.hash(password, salt=salt))
 
 
 def _verify(password_hash: str, password: str) -> bool:
@@ -127,6 +142,21 @@ class _Turn:
 @unit
 def _keep_hash(tx: Unit, user_id: str, old: str, new: str) -> None:
     changed(tx, update(User).where(User.id == user_id, User.password_hash == old).values(password_hash=new))
+
+
+def change_password(username: str, password: str) -> AnyRow:
+    """Gives the account this password, and ends every sign-in with the one before."""
+    _check(password, username)
+    return _replace_hash(username, _hash(password))
+
+
+@unit
+def _replace_hash(tx: Unit, username: str, new: str) -> AnyRow:
+    user = tx.execute(select(User.id, User.password_hash).where(*_is(username)).with_for_update(key_share=True)).one_or_none()
+    if user is None:
+        raise NotFound("User")
+    tokens.end_sign_ins(tx, user.id, credential(user))
+    return _altered(tx, username, "user.password_changed", password_hash=new)
 
 
 def promote(username: str) -> AnyRow:
@@ -158,8 +188,15 @@ def id_of(id_or_name: str) -> str:
 
 @unit
 def _change(tx: Unit, username: str, action: str, /, **values: Any) -> AnyRow:
-    there = (User.username_key == name_key(username), User.username != "")  # what is left of an account that was erased has no name
-    statement = update(User).where(*there).values(**values, updated_at=one_moment()).returning(*COLUMNS)
+    return _altered(tx, username, action, **values)
+
+
+def _is(username: str) -> tuple[ColumnElement[bool], ...]:
+    return User.username_key == name_key(username), User.username != ""  # what is left of an account that was erased has no name
+
+
+def _altered(tx: Unit, username: str, action: str, /, **values: Any) -> AnyRow:
+    statement = update(User).where(*_is(username)).values(**values, updated_at=one_moment()).returning(*COLUMNS)
     found = tx.execute(statement.execution_options(synchronize_session=False)).one_or_none()
     if found is None:
         raise NotFound("User")

@@ -46,6 +46,16 @@ def test_no_account_is_made_with_one(in_production: Flask) -> None:
         users.create("alice", "quite another thing")
 
 
+def test_no_account_is_given_one(in_production: Flask) -> None:
+    with in_production.app_context():
+        users.create("alice", "quite another thing")
+        for password, why in (("password123", "password is one of"), ("ALICE", "must not be the username")):
+            with pytest.raises(Invalid, match=why):
+                users.change_password("alice", password)
+        assert users.authenticate("alice", "quite another thing", address="192.0.2.1")
+        users.change_password("alice", "and now for another")
+
+
 def test_while_it_is_tried_out_anything_will_do(context: Flask) -> None:
     users.create("alice", "password123")
 

@@ -204,6 +204,7 @@ def test_an_old_hash_is_renewed_at_the_next_sign_in() -> None:
     users.authenticate("alice", GOOD, address=HERE)
     assert hash_of("alice").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert users.authenticate("alice", GOOD, address=HERE)
+    assert hash_of("alice").split("$")[4] == weaker.split("$")[4], "by which its sign-ins are known"
 
 
 @pytest.mark.parametrize("kept", ["", "not a hash", "$argon2id$v=19$m=1$broken", "$2b$12$abcdefghijklmnopqrstuuJ8ZzZ"])
@@ -240,7 +241,16 @@ def test_an_account_is_promoted_and_disabled_by_name_in_any_case() -> None:
     assert users.disable("Alice").disabled_at is not None
 
 
-@pytest.mark.parametrize("verb", [users.promote, users.disable])
+def test_a_password_that_is_set_again_is_another_one_to_its_sign_ins() -> None:
+    users.create("alice", GOOD)
+    first = users.credential(users.authenticate("alice", GOOD, address=HERE))
+    users.change_password("ALICE", GOOD)
+    again = users.credential(users.authenticate("alice", GOOD, address=HERE))
+    assert first != again
+    assert hash_of("alice").split("$")[4] not in (first, again)
+
+
+@pytest.mark.parametrize("verb", [users.promote, users.disable, lambda name: users.change_password(name, GOOD)])
 def test_an_account_that_is_not_there_cannot_be_changed(verb: Any) -> None:
     with pytest.raises(NotFound):
         verb("nobody")

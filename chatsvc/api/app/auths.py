@@ -23,7 +23,7 @@ door = Door("auths", __name__, url_prefix="/auths")
 def login(*, username: str, password: str, **_: Any) -> Response:
     _count_address()
     user = users.authenticate(username, password, address=address.client())
-    return tokens.handed_out(user.id, as_cookies=request.headers.get("X-Session", "").lower() == "cookie")
+    return tokens.handed_out(user.id, credential=users.credential(user), as_cookies=request.headers.get("X-Session", "").lower() == "cookie")
 
 
 @door.route_for("POST", "/register", Route(Allow.ANYONE, "Make an account", body=schemas.Register, status=201, answer=schemas.MeOut))
@@ -54,7 +54,7 @@ def refresh() -> Response:
         raise Unauthenticated()
     if standing.revoked:
         raise Unauthenticated()
-    return tokens.handed_out(token.user_id, sign_in=token.sign_in, csrf=token.csrf, as_cookies=by_cookie)
+    return tokens.handed_out(token.user_id, credential=token.credential, sign_in=token.sign_in, csrf=token.csrf, as_cookies=by_cookie)
 
 
 def _refresh_token() -> tuple[Token, bool]:

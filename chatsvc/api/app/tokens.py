@@ -34,10 +34,10 @@ def outlived_at(token: Token) -> datetime:
     return max(sign_in_ends_at(), datetime.fromtimestamp(token.expires_at, UTC))
 
 
-def handed_out(user_id: str, *, sign_in: str | None = None, csrf: str | None = None, as_cookies: bool) -> Response:
+def handed_out(user_id: str, *, credential: str, sign_in: str | None = None, csrf: str | None = None, as_cookies: bool) -> Response:
     """A fresh pair for this user, of a new sign-in or the one given. Tokens in cookies are not also in the body, where a script could read them."""
     csrf = csrf or secrets.token_urlsafe(24)
-    claims = {"sign_in": sign_in or secrets.token_urlsafe(18), "csrf": csrf}
+    claims = {"sign_in": sign_in or secrets.token_urlsafe(18), "csrf": csrf, "credential": credential}
     access = create_access_token(user_id, expires_delta=access_life(), additional_claims=claims)
     refresh = create_refresh_token(user_id, expires_delta=refresh_life(), additional_claims=claims)
     told: dict[str, Any] = {"token_type": "bearer", "expires_in": int(access_life().total_seconds())}

@@ -46,10 +46,13 @@ class Token(NamedTuple):
     token_id: str
     sign_in: str | None
     sign_in_id: str | None
+    credential: str
+    credential_id: str | None
 
     @property
     def ids(self) -> list[str]:
-        return [self.token_id, self.sign_in_id] if self.sign_in_id else [self.token_id]
+        """Each may be revoked: the token, its sign-in, all sign-ins with the same password."""
+        return [self.token_id, *filter(None, (self.sign_in_id, self.credential_id))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,9 @@ def make_room(remembered: dict[Any, Any]) -> None:
 
 
 def _understood(text: str, claims: dict[str, Any]) -> Token:
-    user_id, expires_at, sign_in, csrf = claims.get("sub"), claims.get("exp"), claims.get("sign_in"), claims.get("csrf")
+    user_id, expires_at, csrf = claims.get("sub"), claims.get("exp"), claims.get("csrf")
+    sign_in, credential = claims.get("sign_in"), claims.get("credential")
+    credential = credential if isinstance(credential, str) else ""
     if not isinstance(user_id, str) or not 1 <= len(user_id) <= 255 or "\0" in user_id:
         raise ValueError("sub")
     user_id.encode()  # a lone surrogate raises here rather than in a driver
@@ -192,6 +197,8 @@ def _understood(text: str, claims: dict[str, Any]) -> Token:
         token_id="token:" + _digest(text.rpartition(".")[0]),
         sign_in=sign_in if isinstance(sign_in, str) else None,
         sign_in_id="sign-in:" + _digest(f"{user_id}\0{sign_in}") if isinstance(sign_in, str) else None,
+        credential=credential,
+        credential_id=tokens.of_credential(user_id, credential) if isinstance(sign_in, str) else None,
     )
 
 

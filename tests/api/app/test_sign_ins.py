@@ -7,18 +7,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import jwt
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from sqlalchemy import select
 
-from chatsvc.core import cleanup, users
+from chatsvc.core import cleanup, tokens, users
 from chatsvc.core.database import read
 from chatsvc.core.models import RevokedToken
 from tests import factories
-from tests.api.app.accounts import NOBODY, SignIn, account, bearer, set_in_database, sign_in
+from tests.api.app.accounts import NOBODY, PASSWORD, SignIn, account, bearer, login, page, set_in_database, sign_in
 from tests.factories import SECRET, Person
 
 ROUTES = ("/auths/me", "/api/v1/chat-sessions", "/api/v1/chat-sessions/stats/user")
@@ -215,6 +217,86 @@ def test_when_sign_ins_are_made_shorter_those_that_are_longer_end(make_app: Call
     assert made_before.me() == 200
     assert (made_before.renew().status_code, made_before.renew().data) == (401, NOBODY)
     assert sign_in(made_before.app).renew().status_code == 200
+
+
+NEW = "another password of alice"
+
+
+def change_password(app: Flask) -> None:
+    with app.app_context():
+        users.change_password("alice", NEW)
+
+
+def test_a_new_password_ends_every_sign_in_at_once_in_every_process(make_app: Callable[..., Flask], here: SignIn, elsewhere: SignIn) -> None:
+    other, renewed = make_app(), elsewhere.renewed()
+    browser, csrf = page(other)
+    assert bearer(other, here.access).get("/auths/me").status_code == browser.get("/auths/me").status_code == 200
+    change_password(here.app)
+    for one in (here, elsewhere, renewed):
+        assert turned_away(one.person)
+        assert turned_away(bearer(other, one.access))
+        assert (one.renew().status_code, one.renew().data) == (401, NOBODY)
+    assert browser.get("/auths/me").status_code == browser.post("/auths/refresh", headers={"X-CSRF-Token": csrf}).status_code == 401
+    assert login(other).status_code == 401
+    anew = sign_in(other, password=NEW)
+    assert (anew.me(), anew.renewed().me()) == (200, 200)
+
+
+def test_a_new_password_ends_nobody_elses_sign_in_and_no_token_of_elsewhere(app: Flask, here: SignIn, alice: str) -> None:
+    bob_s_id = account(app, "bob")
+    bob, outside, bob_of_before = sign_in(app, "bob"), factories.person(app, alice), factories.person(app, bob_s_id, sign_in="of a release before")
+    change_password(app)
+    assert turned_away(here.person)
+    assert not turned_away(bob.person)
+    assert not turned_away(bob_of_before)
+    assert bob.renew().status_code == 200
+    assert not turned_away(outside), "an issuer's tokens are the issuer's to end"
+
+
+def test_who_signs_in_or_renews_while_the_password_changes_does_not_stay(app: Flask, here: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old password was right and the refresh token good when they were looked at; the tokens were handed out afterwards."""
+    authenticate, spend = users.authenticate, tokens.spend
+
+    def slowly(*args: Any, then: Callable[..., Any], **rest: Any) -> Any:
+        done = then(*args, **rest)
+        change_password(app)
+        return done
+
+    monkeypatch.setattr(tokens, "spend", partial(slowly, then=spend))
+    assert turned_away(here.renewed().person)
+    monkeypatch.undo()
+    monkeypatch.setattr(users, "authenticate", partial(slowly, then=authenticate))
+    late = sign_in(app, password=NEW)
+    assert turned_away(late.person)
+    assert late.renew().status_code == 401
+
+
+def test_a_sign_in_of_a_release_that_named_no_password_ends_with_it_too(app: Flask, alice: str) -> None:
+    before = SignIn(app, factories.token(alice, sign_in="x"), factories.token(alice, sign_in="x", type="refresh"))
+    assert before.me() == 200
+    renewed = before.renewed()
+    assert renewed.me() == 200
+    change_password(app)
+    assert turned_away(before.person)
+    assert turned_away(renewed.person)
+    assert renewed.renew().status_code == 401
+
+
+def test_a_sign_in_whose_hash_was_renewed_since_ends_with_the_password(app: Flask, alice: str) -> None:
+    set_in_database(app, "password_hash = :hash", hash=PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD))
+    first, second = sign_in(app), sign_in(app)
+    change_password(app)
+    assert turned_away(first.person)
+    assert turned_away(second.person)
+
+
+def test_what_ended_with_a_password_stays_ended_for_as_long_as_a_sign_in_may_last(app: Flask, here: SignIn) -> None:
+    change_password(app)
+    with app.app_context():
+        kept = read(select(RevokedToken.expires_at))
+        assert min(row.expires_at for row in kept) > datetime.now(UTC) + timedelta(days=365)
+        cleanup.purge()
+    assert turned_away(here.person)
 
 
 def test_a_disabled_users_live_tokens_are_refused_at_once(app: Flask, here: SignIn) -> None:

@@ -20,6 +20,7 @@ from chatsvc.api.common.caller import checked
 from chatsvc.api.common.door import Allow, route_of
 from chatsvc.core import quick, tokens, users
 from tests import factories
+from tests.api.app.accounts import account, sign_in
 from tests.api.keys import Product, product
 from tests.api.keys import revoke as revoke_key
 from tests.api.v1 import rows
@@ -118,6 +119,19 @@ def test_an_account_that_was_disabled_a_moment_ago_is_refused(app: Flask, name: 
     with app.app_context():
         users.disable("alice")
     assert CALLS[name](here, session).status_code == 401
+
+
+@EACH
+def test_a_sign_in_with_a_password_that_was_changed_a_moment_ago_is_refused_and_does_nothing(app: Flask, name: str) -> None:
+    account(app)
+    here = sign_in(app).person
+    session = str(here.session()["id"])
+    assert CALLS[name](here, session).status_code < 300
+    with app.app_context():
+        users.change_password("alice", "another password of alice")
+    before = rows.dump(app)
+    assert [CALLS[name](here, session).status_code for _ in range(2)] == [401, 401]
+    assert rows.dump(app) == before
 
 
 @pytest.mark.parametrize("path", ["/api/v1/chat-sessions?page=0", "/api/v1/chat-sessions?cursor=nonsense", "/api/v1/chat-sessions?unknown=1"])

@@ -49,8 +49,13 @@ def sign_out(_: Flask, alice: Person) -> None:
     assert alice.post("/auths/logout").status_code == 204
 
 
+def change_password(app: Flask, _: Person) -> None:
+    with app.app_context():
+        users.change_password("alice", "another password of alice")
+
+
 @pytest.mark.usefixtures("patience")
-@pytest.mark.parametrize("end", [disable, sign_out])
+@pytest.mark.parametrize("end", [disable, sign_out, change_password])
 def test_an_open_stream_ends_with_the_sign_in(app: Flask, alice: Person, handed: HandedOut, end: Callable[[Flask, Person], None]) -> None:
     first, stream = begin(alice)
     following = follow(alice, f"{CHAT}/stream/{first.data['reply_id']}", "GET")

@@ -20,6 +20,7 @@ const ACTIONS = {
   "login.failed": "Failed to sign in",
   "user.promoted": "Made an admin",
   "user.disabled": "Shut an account",
+  "user.password_changed": "Changed a password",
   "user.enabled": "Opened an account",
 };
 
