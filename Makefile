@@ -100,7 +100,7 @@ fuzz: $(VENV)/dev ## Ask for everything that the document allows and for much th
 
 coverage: $(VENV)/dev ## Which lines and branches no test walks over; fails below what is promised
 	@rm -rf .coverage && mkdir .coverage
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --cov=chatsvc --cov-context=test --cov-report= --ignore=tests/bench $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --cov=chatsvc --cov-report= --ignore=tests/bench $(ARGS)
 	@$(BIN)/python -m tools.covered
 
 mutants: $(VENV)/dev ## Spoil lines of what guards people's chats, one at a time: does a test fail? (a tenth of them; ARGS="--share 1" all)
