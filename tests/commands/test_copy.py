@@ -132,7 +132,7 @@ def test_the_service_goes_on_with_the_copy(pair: tuple[str, str], open_service: 
     first = owner.post("/api/v1/chat-sessions", {"title": "Once"}, headers=key)
     persona = {"name": "Flow", "kind": "webhook", "webhookUrl": "https://flows.example.com/hook", "secret": "a-secret-for-flows-0123456789abcdef"}
     persona_id = admin.post("/api/personas", persona).get_json()["data"]["personaId"]
-    assert admin.call("PATCH", f"/api/personas/{persona_id}", json={"secret": "its-successor-0123456789abcdef"}).status_code == 200
+    assert admin.call("PATCH", f"/api/personas/{persona_id}", json={"secret": "its-successor-0123456789abcdef", "previousSecretHours": 24}).status_code == 200
     gone = owner.session()["id"]
     erased = owner.message(gone)["id"]
     assert owner.delete(f"/api/chat-sessions/{gone}").status_code == 200

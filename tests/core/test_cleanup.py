@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 
-from chatsvc.core import cleanup, messages, sessions, verify
+from chatsvc.core import cleanup, erasure, messages, sessions, verify
 from chatsvc.core.cleanup import Purged
 from tests.migrations.raw import Raw
 from tests.migrations.recount import breaches, look
@@ -75,6 +75,19 @@ def test_an_erased_session_leaves_no_kept_answer_behind_and_its_key_stays_taken(
     raw.insert("idempotency_keys", user_id="owner", key="k", fingerprint="f", status=201, body='{"title": "Private"}', session_id=session)
     cleanup.purge()
     assert raw.run("SELECT key, body FROM idempotency_keys") == [("k", None)]
+
+
+def test_a_long_session_goes_in_parts_and_no_other_with_it(raw: Raw) -> None:
+    long, live = raw.session(deleted_at=ago(days=31)), raw.session()
+    with raw.transaction():
+        for session in (long, live):
+            for _ in range(2 * erasure.BATCH + 7):
+                raw.message(session)
+    before = look(raw).sessions[live]
+    assert cleanup.purge() == Purged(sessions=1, messages=0, keys=0, sign_in_records=0, audit_events=0)
+    assert {row[0] for row in raw.run("SELECT id FROM chat_sessions")} == {live}
+    assert raw.one("SELECT count(*) FROM chat_messages") == 2 * erasure.BATCH + 7
+    assert look(raw).sessions[live] == before
 
 
 def test_more_than_a_batch_goes_in_one_pass(raw: Raw) -> None:

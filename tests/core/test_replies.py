@@ -74,6 +74,20 @@ def test_a_reply_that_is_ended_since_nobody_writes_it_is_counted_once(context: F
     assert counted(**labels) == before + 1
 
 
+def test_one_that_its_writer_ends_after_all_stays_as_it_was_ended(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    turn, before = begun(), counted(outcome="failed")
+    chunks = replies.chunks
+
+    def meanwhile(reply_ids: list[int]) -> Any:
+        replies.end(turn.session_id, turn.reply.id, status="complete", content="Whole", facts={})
+        return chunks(reply_ids)
+
+    monkeypatch.setattr(replies, "chunks", meanwhile)
+    assert replies.end_abandoned(turn.reply.id) is None
+    assert rows.run(context, select(ChatMessage.status, ChatMessage.content).where(ChatMessage.id == turn.reply.id)) == [("complete", "Whole")]
+    assert counted(outcome="failed") == before
+
+
 def test_the_end_of_a_reply_asks_nothing_of_a_session_that_goes_on(context: Flask) -> None:
     turn = begun()
     with rows.statements(context) as seen:
