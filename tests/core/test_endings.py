@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 
-from chatsvc.core import endings, replies
-from chatsvc.core.models import ChatMessage, ChatSession, ReplyChunk
+from chatsvc.core import cleanup, endings, replies
+from chatsvc.core.models import AuditEvent, ChatMessage, ChatSession, ReplyChunk
 from chatsvc.core.models.types import ago
 from chatsvc.extensions import db
 from tests.api.v1 import rows
@@ -70,6 +70,14 @@ def test_one_in_which_something_was_said_lately_is_not_ended(context: Flask) -> 
     assert endings.count_time_out(timedelta(hours=1)) == 1
     assert endings.time_out(timedelta(hours=1)) == 1
     assert [rows.of_session(context, session_id).status for session_id in (one, other)] == ["TIMEOUT", "ACTIVE"]
+
+
+def test_a_pass_of_nobody_is_written_down_when_it_ended_something(context: Flask) -> None:
+    silent(context)
+    assert [cleanup.time_out(1) for _ in range(2)] == [1, 0]
+    assert rows.run(context, select(AuditEvent.action, AuditEvent.actor_id)) == [("cleanup.timeout", None)]
+    cleanup.time_out(1, actor="admin")
+    assert rows.run(context, select(AuditEvent.actor_id).where(AuditEvent.actor_id.is_not(None))) == [("admin",)]
 
 
 @pytest.mark.parametrize("pieces", [(), ("Ferns ", "and ")])

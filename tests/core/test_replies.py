@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from chatsvc.core import heartbeat, replies, sessions, turns
-from chatsvc.core.errors import NotFound
+from chatsvc.core.errors import Conflict, NotFound
 from chatsvc.core.metrics import REPLIES
 from chatsvc.core.models import ChatMessage, ReplyChunk, Worker
 from chatsvc.core.models.types import now
@@ -62,6 +62,16 @@ def test_a_reply_that_is_asked_to_stop_again_was_asked_when_it_was_asked_first(c
     sessions.archive("owner", turn.session_id)
     assert first is not None
     assert wished_at(context, turn.reply.id) == first
+
+
+def test_one_that_has_ended_is_not_marked_as_one_that_somebody_stopped(context: Flask) -> None:
+    turn = begun()
+    replies.end(turn.session_id, turn.reply.id, status="complete", content="Whole", facts={})
+    with pytest.raises(Conflict):
+        replies.ask_to_stop("owner", turn.reply.id)
+    rows.run(context, update(ChatMessage).where(ChatMessage.id == turn.reply.id).values(status="cancelled"))
+    replies.ask_to_stop("owner", turn.reply.id)
+    assert wished_at(context, turn.reply.id) is None
 
 
 @pytest.mark.parametrize(("stopped", "labels"), [(False, {"outcome": "failed", "kind": "interrupted"}), (True, {"outcome": "cancelled", "kind": "none"})])
