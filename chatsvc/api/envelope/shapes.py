@@ -90,7 +90,7 @@ class PersonaInFullOut(PersonaOut):
     webhook_url = fields.String(data_key="webhookUrl", allow_none=True)
     base_url = fields.String(data_key="baseUrl", allow_none=True)
     system_prompt = fields.String(data_key="systemPrompt", allow_none=True)
-    previous_secret_until = fields.DateTime(data_key="previousSecretUntil", allow_none=True)
+    previous_secret_until = fields.DateTime(data_key="previousSecretUntil", metadata={"optional": True})
     circuit = fields.Nested(CircuitOut)
 
 

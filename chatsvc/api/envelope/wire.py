@@ -114,7 +114,8 @@ def persona(row: Any, circuit: Any = None, *, admin: bool) -> Body:
     }
     if admin:
         opened_at = utc(circuit.opened_at) if circuit else None
-        body |= {"previousSecretUntil": utc(row.previous_secret_until)}
+        if row.previous_secret_until:
+            body["previousSecretUntil"] = utc(row.previous_secret_until)
         body |= {"circuit": {"state": circuit.state if circuit else "closed", "failures": circuit.failures if circuit else 0, "openedAt": opened_at}}
     return body
 

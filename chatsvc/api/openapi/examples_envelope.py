@@ -69,7 +69,6 @@ PERSONA_IN_FULL: Json = {
     "webhookUrl": "https://flows.example.com/webhook/travel",
     "baseUrl": None,
     "systemPrompt": None,
-    "previousSecretUntil": None,
     "circuit": {"state": "closed", "failures": 0, "openedAt": None},
 }
 CONVERSATION: Json = {

@@ -119,7 +119,7 @@ FACTS: dict[str, Json] = {
     "EnvelopePersonaChange.previousSecretHours": {
         "description": "How long the secret before is good beside a new one. Left out: not at all. 0 ends one that is good still."
     },
-    "EnvelopePersonaInFull.previousSecretUntil": {"description": "Until when the secret before is good too; null when there is none, or none that is."},
+    "EnvelopePersonaInFull.previousSecretUntil": {"description": "Until when the secret before is good too; there only while it is."},
     "EnvelopePersona.kind": {"enum": ["webhook", "openai", "anthropic", "echo"]},
     "EnvelopePersona.answers": {"enum": ["direct", "callback"]},
     "EnvelopeCircuit.state": {"enum": ["closed", "open", "half_open"]},

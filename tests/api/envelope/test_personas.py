@@ -33,9 +33,9 @@ from tests.responders.upstream import Upstream
 
 FOR_ADMINS = [
     *("personaId", "name", "kind", "webhookUrl", "baseUrl", "model", "systemPrompt", "timeoutMs", "answers", "isActive", "hasSecret"),
-    *("createdAt", "updatedAt", "previousSecretUntil", "circuit"),
+    *("createdAt", "updatedAt", "circuit"),
 ]
-FOR_ALL = [name for name in FOR_ADMINS if name not in ("webhookUrl", "baseUrl", "systemPrompt", "previousSecretUntil", "circuit")]
+FOR_ALL = [name for name in FOR_ADMINS if name not in ("webhookUrl", "baseUrl", "systemPrompt", "circuit")]
 API_KEY = "sk-proj-Tz4kQ9vYb2mXw7LrN1"
 CLOSED = {"state": "closed", "failures": 0, "openedAt": None}
 EVERYTHING = {
