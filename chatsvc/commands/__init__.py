@@ -12,10 +12,11 @@ from flask import Flask
 from chatsvc.commands import backup, cleanup, copy, keys, openapi, serve, users, verify
 from chatsvc.core.errors import ChatError
 
+COMMANDS = (serve.serve, users.users, keys.keys, cleanup.cleanup, verify.verify, openapi.openapi, backup.backup, copy.copy)
+
 
 def install(app: Flask) -> None:
-    for command in (serve.serve, users.users, keys.keys, cleanup.cleanup, verify.verify, openapi.openapi, backup.backup, copy.copy):
-        _refuse_in_words(command)
+    for command in COMMANDS:
         app.cli.add_command(command)
 
 
@@ -23,7 +24,7 @@ def _refuse_in_words(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for one in command.commands.values():
             _refuse_in_words(one)
-    elif command.callback and not hasattr(command.callback, "__wrapped_by_us__"):
+    elif command.callback:
         command.callback = _in_words(command.callback)
 
 
@@ -35,5 +36,8 @@ def _in_words(work: Callable[..., Any]) -> Callable[..., Any]:
         except ChatError as error:
             raise click.ClickException(error.message) from None
 
-    run.__wrapped_by_us__ = True  # type: ignore[attr-defined]  # the commands are there once, applications of tests many times
     return run
+
+
+for _command in COMMANDS:
+    _refuse_in_words(_command)

@@ -79,8 +79,6 @@ def whole_tables(steps: list[dict[str, Any]]) -> list[str]:
         and "Index Cond" not in step
         # These hold the replies that are being written at the moment and nothing else: a handful, most often none.
         and "running" not in step.get("Index Name", "")
-        # Personas are a few, which an operator made by hand.
-        and step.get("Relation Name") != "personas"
         # And these the exchanges that wait for their answers.
         and step.get("Index Name") not in ("idx_chat_sessions_updated_at", "idx_chat_sessions_activity")
     ]

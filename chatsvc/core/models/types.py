@@ -111,7 +111,7 @@ def _title_holds(element: title_holds, compiler: Any, **options: Any) -> str:
 
 
 class seconds_ago(FunctionElement[datetime]):
-    """So many seconds before the database's own now."""
+    """So many seconds before the database's own now; after it, where they are negative."""
 
     type = Moment()
     inherit_cache = True
@@ -125,7 +125,7 @@ def _seconds_ago_on_postgresql(element: seconds_ago, compiler: Any, **options: A
 
 @compiles(seconds_ago, "sqlite")
 def _seconds_ago_on_sqlite(element: seconds_ago, compiler: Any, **options: Any) -> str:
-    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || {compiler.process(element.clauses, **options)} || ' seconds') || '000')"
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', -({compiler.process(element.clauses, **options)}) || ' seconds') || '000')"
 
 
 def ago(age: timedelta) -> seconds_ago:
@@ -133,27 +133,9 @@ def ago(age: timedelta) -> seconds_ago:
     return seconds_ago(literal(age.total_seconds()))
 
 
-class seconds_ahead(FunctionElement[datetime]):
-    """So many seconds after the database's own now, read when this row is written."""
-
-    type = Moment()
-    inherit_cache = True
-    name = "seconds_ahead"
-
-
-@compiles(seconds_ahead, "postgresql")
-def _seconds_ahead_on_postgresql(element: seconds_ahead, compiler: Any, **options: Any) -> str:
-    return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
-
-
-@compiles(seconds_ahead, "sqlite")
-def _seconds_ahead_on_sqlite(element: seconds_ahead, compiler: Any, **options: Any) -> str:
-    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', '+' || {compiler.process(element.clauses, **options)} || ' seconds') || '000')"
-
-
-def ahead(age: timedelta) -> seconds_ahead:
-    """What will be so long from now by the database's clock."""
-    return seconds_ahead(literal(age.total_seconds()))
+def ahead(time: timedelta) -> seconds_ago:
+    """What will be so long from now by the same clock."""
+    return ago(-time)
 
 
 class pieces_joined(FunctionElement[str]):
